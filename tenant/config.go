@@ -1,0 +1,125 @@
+package tenant
+
+// Config is a tenant's whole configuration: one typed document, published in
+// immutable versions. Its JSON form is the USHER document (SETTLED.md), whose
+// pointers name the places that problems are about; docs/config.schema.json is
+// generated from these types.
+//
+// A document says only what differs from [DefaultConfig]: decode into a copy of
+// that. Durations are whole seconds.
+type Config struct {
+	Identifications Identifications `json:"identifications"`
+	Authenticators  Authenticators  `json:"authenticators"`
+	PasswordPolicy  PasswordPolicy  `json:"password_policy"`
+	OAuthProviders  []OAuthProvider `json:"oauth_providers" jsonschema:"maxItems=50"`
+	Accounts        Accounts        `json:"accounts"`
+	Flows           Flows           `json:"flows"`
+	Sessions        Sessions        `json:"sessions"`
+	Limits          Limits          `json:"limits"`
+	Web             Web             `json:"web"`
+}
+
+// Identifications says how users may say who they are, in the order shown.
+type Identifications struct {
+	Enabled []string `json:"enabled" jsonschema:"enum=email,enum=phone,enum=username,enum=oauth,uniqueItems=true" jsonschema_description:"The ways to identify, in the order they are offered."`
+}
+
+// Authenticators says with what users may prove it.
+type Authenticators struct {
+	Primary  []string        `json:"primary" jsonschema:"enum=primary_password,uniqueItems=true" jsonschema_description:"The first factors, in the order they are offered."`
+	Password PasswordHashing `json:"password"`
+}
+
+// PasswordHashing says how new passwords are hashed. Hashes of another kind go
+// on working and are replaced on the next good login.
+type PasswordHashing struct {
+	Algorithm  string `json:"algorithm" jsonschema:"enum=argon2id,enum=bcrypt" jsonschema_description:"argon2id with m=19 MiB, t=2, p=1 (OWASP), or bcrypt."`
+	BcryptCost int    `json:"bcrypt_cost" jsonschema:"minimum=10,maximum=14" jsonschema_description:"The cost of bcrypt; unused with argon2id."`
+}
+
+// Accounts says who may have an account and what strangers may learn.
+type Accounts struct {
+	PublicSignup       bool `json:"public_signup" jsonschema_description:"Whether anybody may sign up. Without it only admins make users."`
+	RevealUnknownUsers bool `json:"reveal_unknown_users" jsonschema_description:"Answer UserNotFound for an unknown login id instead of going on as if there were one."`
+}
+
+// Flows holds the tenant's own flow definitions and how long a run may take.
+type Flows struct {
+	LifetimeSeconds    int `json:"lifetime_seconds" jsonschema:"minimum=60,maximum=86400" jsonschema_description:"A run ends this long after its last input."`
+	MaxLifetimeSeconds int `json:"max_lifetime_seconds" jsonschema:"minimum=60,maximum=86400" jsonschema_description:"A run ends this long after its start, whatever comes in."`
+
+	SignupFlows          []Flow `json:"signup_flows,omitempty"`
+	LoginFlows           []Flow `json:"login_flows,omitempty"`
+	SignupLoginFlows     []Flow `json:"signup_login_flows,omitempty"`
+	ReauthFlows          []Flow `json:"reauth_flows,omitempty"`
+	AccountRecoveryFlows []Flow `json:"account_recovery_flows,omitempty"`
+	PromoteFlows         []Flow `json:"promote_flows,omitempty"`
+}
+
+// Of lists the tenant's own flows of one type.
+func (f *Flows) Of(t FlowType) []Flow {
+	switch t {
+	case Signup:
+		return f.SignupFlows
+	case Login:
+		return f.LoginFlows
+	case SignupLogin:
+		return f.SignupLoginFlows
+	case Reauth:
+		return f.ReauthFlows
+	case AccountRecovery:
+		return f.AccountRecoveryFlows
+	case Promote:
+		return f.PromoteFlows
+	}
+	return nil
+}
+
+// Sessions says how long users stay signed in.
+type Sessions struct {
+	LifetimeSeconds    int `json:"lifetime_seconds" jsonschema:"minimum=60,maximum=31536000" jsonschema_description:"A session ends this long after the login."`
+	IdleTimeoutSeconds int `json:"idle_timeout_seconds" jsonschema:"minimum=60,maximum=31536000" jsonschema_description:"A session ends this long after it was last used."`
+}
+
+// Limits bounds how often things may be tried.
+type Limits struct {
+	SignupPerIP          Rate `json:"signup_per_ip"`
+	IdentifyPerIP        Rate `json:"identify_per_ip"`
+	PasswordPerIP        Rate `json:"password_per_ip"`
+	PasswordPerUserPerIP Rate `json:"password_per_user_per_ip"`
+}
+
+// Rate allows Burst tries in Period seconds. A burst of 0 means no limit.
+type Rate struct {
+	Burst         int `json:"burst" jsonschema:"minimum=0,maximum=1000000" jsonschema_description:"How many tries; 0 for no limit."`
+	PeriodSeconds int `json:"period_seconds" jsonschema:"minimum=1,maximum=86400" jsonschema_description:"In how many seconds."`
+}
+
+// Web says which browsers' origins may call the flow API.
+type Web struct {
+	AllowedOrigins []string `json:"allowed_origins" jsonschema:"maxItems=100" jsonschema_description:"Origins (RFC 6454) that CORS admits, such as https://app.example.com."`
+}
+
+// DefaultConfig is what a new tenant starts with: e-mail and password, with
+// limits that meet OWASP ASVS 5 level 2. Each call makes a fresh value.
+func DefaultConfig() *Config {
+	return &Config{
+		Identifications: Identifications{Enabled: []string{"email"}},
+		Authenticators: Authenticators{
+			Primary:  []string{"primary_password"},
+			Password: PasswordHashing{Algorithm: "argon2id", BcryptCost: 10},
+		},
+		PasswordPolicy: PasswordPolicy{MinimumLength: 8, BreachedCheck: true},
+		OAuthProviders: []OAuthProvider{},
+		Accounts:       Accounts{PublicSignup: true},
+		Flows:          Flows{LifetimeSeconds: 20 * 60, MaxLifetimeSeconds: 60 * 60},
+		Sessions:       Sessions{LifetimeSeconds: 14 * 24 * 3600, IdleTimeoutSeconds: 24 * 3600},
+		Limits: Limits{
+			SignupPerIP:          Rate{10, 60},
+			IdentifyPerIP:        Rate{60, 60},
+			PasswordPerIP:        Rate{60, 60},
+			PasswordPerUserPerIP: Rate{10, 60},
+		},
+		Web: Web{AllowedOrigins: []string{}},
+	}
+}

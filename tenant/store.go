@@ -1,0 +1,253 @@
+package tenant
+
+import (
+	"context"
+	"time"
+)
+
+// Store is everything that can be kept. One implementation (tenant/store) serves
+// SQLite and PostgreSQL; tenant/storetest is what it has to pass.
+//
+// Reads are methods of the store. Writes by admins happen inside [Store.Change],
+// where none can pass without a row in the audit log; moves of a run go through
+// [Store.Commit]. Every method that takes a tenant's id sees rows of that tenant
+// alone. A method answers with the refusals that its comment names, with
+// [ErrUnavailable] when the database can't be reached, and else with an internal
+// error. Lists come in the order that their comment names, after the row whose
+// key is Page.After, at most Page.Limit of them.
+type Store interface {
+	TenantReader
+	ConfigReader
+	UserReader
+	RunStore
+	SessionStore
+	AdminReader
+	AuditStore
+
+	// Change runs fn in one transaction, which must call Tx.Audit at least once.
+	// fn may run again when the database asks for a retry, so it keeps no
+	// results of an earlier run. Whatever fn returns is returned, rolled back.
+	Change(ctx context.Context, fn func(Tx) error) error
+
+	// Watch calls changed with the id of every tenant whose row, hosts, state,
+	// configuration, grants or keys a transaction of any node has changed, soon
+	// after its commit, until ctx ends. An empty id means that notifications may
+	// have been lost: look again at everything. It returns when ctx ends.
+	Watch(ctx context.Context, changed func(tenantID string)) error
+
+	// Ping says whether the database answers.
+	Ping(ctx context.Context) error
+	Close() error
+}
+
+// Page is a slice of a list, by key.
+type Page struct {
+	After string // the key of the row before the first one; "" from the start
+	Limit int    // at most so many
+}
+
+// TenantReader reads tenants.
+type TenantReader interface {
+	TenantByHost(ctx context.Context, host string) (*Tenant, error) // ErrTenantNotFound
+	TenantBySlug(ctx context.Context, slug string) (*Tenant, error) // ErrTenantNotFound
+	TenantByID(ctx context.Context, id string) (*Tenant, error)     // ErrTenantNotFound
+	// Tenants lists by slug; the key is the slug. search matches the beginning
+	// of a slug, name or host.
+	Tenants(ctx context.Context, search string, state State, page Page) ([]*Tenant, error)
+	// CountTenants counts by state.
+	CountTenants(ctx context.Context) (map[State]int, error)
+	// ChangedSince lists the revisions of the tenants that changed at a time or
+	// later, so that a node which missed a notification finds out. Deleted
+	// tenants are listed with revision 0.
+	ChangedSince(ctx context.Context, at time.Time) (map[string]int64, error)
+}
+
+// ConfigReader reads configurations.
+type ConfigReader interface {
+	Version(ctx context.Context, tenantID string, number int64) (*Version, error) // ErrNotFound
+	// Versions lists the newest first; the key is the number in decimal.
+	Versions(ctx context.Context, tenantID string, page Page) ([]*Version, error)
+	Draft(ctx context.Context, tenantID string) (*Draft, error) // ErrNotFound when there is none
+	// Secrets lists what is kept sealed, without the values.
+	Secrets(ctx context.Context, tenantID string) ([]Secret, error)
+	// OpenSecret gives one sealed value; ErrNotFound.
+	OpenSecret(ctx context.Context, tenantID, name string) ([]byte, error)
+}
+
+// Secret is the outside of a sealed value of a tenant's configuration.
+type Secret struct {
+	Name      string // such as oauth.<alias>.client_secret
+	LastFour  string
+	UpdatedAt time.Time
+}
+
+// UserFilter narrows a list of users.
+type UserFilter struct {
+	Search string    // the beginning of a login id, or a user's id
+	State  UserState // "" for all
+}
+
+// UserReader reads users.
+type UserReader interface {
+	// AccountByClaim finds whose a claim is, in one statement; ErrUserNotFound.
+	AccountByClaim(ctx context.Context, tenantID string, claim Claim) (*Account, error)
+	Account(ctx context.Context, tenantID, userID string) (*Account, error) // ErrUserNotFound
+	User(ctx context.Context, tenantID, userID string) (*UserRecord, error) // ErrUserNotFound
+	// Users lists by id, which is by age; the key is the id.
+	Users(ctx context.Context, tenantID string, filter UserFilter, page Page) ([]*UserRecord, error)
+	// CountLockedOut counts the active users who have no identity of the given
+	// kinds, or no authenticator of the given types; authenticators nil means
+	// that none is needed.
+	CountLockedOut(ctx context.Context, tenantID string, kinds, authenticators []string) (int, error)
+}
+
+// Loaded is all that a move of a run starts from.
+type Loaded struct {
+	Run     Run
+	State   FlowState
+	Account *Account // of State.UserID; nil when it is empty or there is no such user any more
+}
+
+// RunFilter narrows a list of runs.
+type RunFilter struct {
+	Status RunStatus // "" for all
+	Type   FlowType  // "" for all
+	UserID string    // "" for all
+}
+
+// RunStore keeps runs and their states.
+type RunStore interface {
+	// LoadState reads a state, its run and its user in one statement. It
+	// answers ErrFlowNotFound for a token it doesn't know, for one of another
+	// tenant, and for one whose run has expired at the time given, unless
+	// the run has finished.
+	LoadState(ctx context.Context, tenantID, tokenHash string, at time.Time) (*Loaded, error)
+	// Commit makes one move. ErrFlowConflict when the run was finished by
+	// somebody else since it was loaded, ErrDuplicatedIdentity when a claim was
+	// taken. What it kept survives the death of the process; when the move
+	// finishes the run or makes a user or a session, also the loss of power.
+	Commit(ctx context.Context, c *Commit) error
+	Run(ctx context.Context, tenantID, id string) (*Run, error) // ErrNotFound
+	// Runs lists the newest first; the key is the id.
+	Runs(ctx context.Context, tenantID string, filter RunFilter, page Page) ([]*Run, error)
+	// Purge forgets, over all tenants and in bounded transactions, what has
+	// outlived its use: states of ended runs, runs that nobody finished (they
+	// become cancelled and are returned, at most limit of them), sessions long
+	// over.
+	Purge(ctx context.Context, at time.Time, limit int) (expired []Run, err error)
+}
+
+// SessionSelector names sessions of one tenant.
+// ID and UserID narrow each other; with neither nothing is selected.
+type SessionSelector struct {
+	ID     string
+	UserID string
+	Except string // a session to spare
+}
+
+// SessionFilter narrows a list of sessions.
+type SessionFilter struct {
+	UserID string    // "" for all
+	LiveAt time.Time // only those that prove something at this time; zero for all
+}
+
+// SessionStore keeps sessions.
+type SessionStore interface {
+	// SessionByToken reads a session and its user in one statement; ErrNotFound.
+	// It says nothing of whether the session is live.
+	SessionByToken(ctx context.Context, tenantID, tokenHash string) (*Session, *User, error)
+	// Sessions lists the newest first; the key is the id.
+	Sessions(ctx context.Context, tenantID string, filter SessionFilter, page Page) ([]*Session, error)
+	// TouchSession moves the idle end of a session.
+	TouchSession(ctx context.Context, tenantID, id string, seen, idleEnd time.Time) error
+}
+
+// AdminReader reads who may call the admin API.
+type AdminReader interface {
+	APIKeyByHash(ctx context.Context, tenantID, hash string) (*APIKey, error) // ErrNotFound
+	// APIKeys lists the newest first; the key is the id.
+	APIKeys(ctx context.Context, tenantID string, page Page) ([]*APIKey, error)
+	TouchAPIKey(ctx context.Context, tenantID, id string, at time.Time) error
+	// GrantsOf lists what a user of the admin tenant may do, and where.
+	GrantsOf(ctx context.Context, userID string) ([]Grant, error)
+	// GrantsIn lists who has a role in a domain.
+	GrantsIn(ctx context.Context, domain string) ([]Grant, error)
+}
+
+// AuditFilter narrows an audit log.
+type AuditFilter struct {
+	Category  AuditCategory // "" for all
+	Action    string        // "" for all
+	UserID    string        // "" for all
+	RequestID string        // "" for all
+	Since     time.Time     // zero for all
+	Until     time.Time     // zero for all
+}
+
+// AuditStore keeps the audit log.
+type AuditStore interface {
+	// RecordSignIn keeps a sign-in event at once, outside the chain; SealAudit
+	// chains it.
+	RecordSignIn(ctx context.Context, e *AuditEvent) error
+	// SealAudit chains, over all tenants, sign-in events that aren't yet, and
+	// the finished runs that have no event yet; at most limit of them. It says
+	// how many it chained.
+	SealAudit(ctx context.Context, limit int) (int, error)
+	// AuditLog lists the newest first, the unsealed before the sealed; the key
+	// is the id.
+	AuditLog(ctx context.Context, tenantID string, filter AuditFilter, page Page) ([]*AuditEvent, error)
+	// AuditChain lists sealed events in the order of the chain, from a place on.
+	AuditChain(ctx context.Context, tenantID string, from int64, limit int) ([]*AuditEvent, error)
+	// AuditHead is the place and the hash that the chain ends with; 0 and ""
+	// for an empty one.
+	AuditHead(ctx context.Context, tenantID string) (seq int64, hash string, err error)
+}
+
+// Tx is what a change may do. Its reads see its own writes.
+type Tx interface {
+	// Audit adds an event to a tenant's log: an admin's or the system's at the
+	// end of the chain, a sign-in's unsealed. Seq, PrevHash and Hash are set.
+	Audit(e *AuditEvent) error
+
+	// Tenant reads a tenant by slug and keeps others from changing it until the
+	// transaction ends; ErrTenantNotFound.
+	Tenant(slug string) (*Tenant, error)
+	CreateTenant(t *Tenant) error // ErrAlreadyExists for the slug, a host or the partition
+	// UpdateTenant writes the row and the hosts and raises Revision;
+	// ErrAlreadyExists for a host, ErrTenantNotFound.
+	UpdateTenant(t *Tenant) error
+	// DeleteTenant forgets a tenant and everything that is its; ErrTenantNotFound.
+	DeleteTenant(id string) error
+
+	Draft(tenantID string) (*Draft, error) // ErrNotFound when there is none
+	PutDraft(d *Draft) error
+	DeleteDraft(tenantID string) error
+	Version(tenantID string, number int64) (*Version, error) // ErrNotFound
+	CreateVersion(v *Version) error                          // ErrVersionConflict when the number is taken
+	PutSecret(tenantID string, s Secret, sealed []byte) error
+	DeleteSecret(tenantID, name string) error // ErrNotFound
+
+	User(tenantID, id string) (*UserRecord, error) // ErrUserNotFound
+	// CreateUser makes a user with identities and authenticators;
+	// ErrDuplicatedIdentity.
+	CreateUser(u *UserRecord) error
+	// UpdateUser writes the user's own row; ErrUserNotFound.
+	UpdateUser(u *User) error
+	// DeleteUser forgets a user with identities, authenticators and sessions;
+	// ErrUserNotFound.
+	DeleteUser(tenantID, id string) error
+	UserByClaim(tenantID string, claim Claim) (*UserRecord, error) // ErrUserNotFound
+	AddIdentity(i *Identity) error                                 // ErrDuplicatedIdentity
+	RemoveIdentity(tenantID, id string) error                      // ErrNotFound
+	// PutAuthenticator makes or replaces one by its id.
+	PutAuthenticator(a *Authenticator) error
+	RemoveAuthenticator(tenantID, id string) error // ErrNotFound
+
+	// RevokeSessions ends sessions and says how many lived.
+	RevokeSessions(tenantID string, which SessionSelector, at time.Time) (int, error)
+
+	CreateAPIKey(k *APIKey) error
+	RevokeAPIKey(tenantID, id string, at time.Time) (*APIKey, error) // ErrNotFound
+	PutGrant(g Grant) error
+	DeleteGrant(g Grant) error // ErrNotFound
+}
