@@ -1,0 +1,137 @@
+package testenv
+
+import (
+	"context"
+	"crypto/rand"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/redis/rueidis"
+)
+
+const patience = 30 * time.Second
+
+// Databases runs a test on each database as a subtest, with its URL.
+func Databases(t *testing.T, run func(t *testing.T, url string)) {
+	t.Run("sqlite", func(t *testing.T) { run(t, SQLite(t)) })
+	t.Run("postgres", func(t *testing.T) { run(t, Postgres(t)) })
+}
+
+// SQLite is the URL of a database that doesn't exist yet.
+func SQLite(t testing.TB) string {
+	t.Helper()
+	return "sqlite:" + filepath.Join(t.TempDir(), "usher.db")
+}
+
+// Postgres makes an empty database, drops it after the test, and gives its URL.
+func Postgres(t testing.TB) string {
+	t.Helper()
+	server := need(t, "USHER_TEST_POSTGRES_URL")
+	name := "usher_test_" + strings.ToLower(rand.Text())
+	execute(t, server, "CREATE DATABASE "+name)
+	t.Cleanup(func() { execute(t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = "/" + name
+	return u.String()
+}
+
+func execute(t testing.TB, server, statement string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx) //nolint:errcheck // one statement, and it is done
+	if _, err := conn.Exec(ctx, statement); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Redis is the URL of an empty Redis database that no other test uses until
+// this one is over. The databases 1 to 15 are leased in database 0.
+func Redis(t testing.TB) string {
+	t.Helper()
+	server := need(t, "USHER_TEST_REDIS_URL")
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = "/0"
+	leases := client(t, u.String())
+	number := lease(t, leases)
+	u.Path = "/" + strconv.Itoa(number)
+	mine := client(t, u.String())
+	t.Cleanup(func() {
+		do(t, mine, mine.B().Flushdb().Build())
+		do(t, leases, leases.B().Del().Key(leaseKey(number)).Build())
+		mine.Close()
+		leases.Close()
+	})
+	do(t, mine, mine.B().Flushdb().Build())
+	return u.String()
+}
+
+func leaseKey(number int) string { return "usher_test_lease:" + strconv.Itoa(number) }
+
+// lease waits for a free database. A killed test gives its own back by timeout.
+func lease(t testing.TB, c rueidis.Client) int {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		for number := 1; number <= 15; number++ {
+			r := c.Do(t.Context(), c.B().Set().Key(leaseKey(number)).Value("taken").Nx().ExSeconds(600).Build())
+			if err := r.Error(); err == nil {
+				return number
+			} else if !rueidis.IsRedisNil(err) {
+				t.Fatal(err)
+			}
+		}
+	}
+	t.Fatal("no free Redis database")
+	return 0
+}
+
+func client(t testing.TB, server string) rueidis.Client {
+	t.Helper()
+	o, err := rueidis.ParseURL(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.DisableCache = true
+	c, err := rueidis.NewClient(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func do(t testing.TB, c rueidis.Client, command rueidis.Completed) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := c.Do(ctx, command).Error(); err != nil {
+		t.Error(err)
+	}
+}
+
+func need(t testing.TB, variable string) string {
+	t.Helper()
+	v := os.Getenv(variable)
+	if v == "" {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("%s is not set, and a build must not skip this test", variable)
+		}
+		t.Skipf("SKIPPED: %s is not set; scripts/services.sh starts what is needed and prints it", variable)
+	}
+	return v
+}
