@@ -1,0 +1,79 @@
+package flow
+
+import (
+	"fmt"
+
+	"github.com/usher-id/usher/tenant"
+)
+
+// Program is every flow of one configuration, checked. It is immutable and
+// shared by all runs, and by all tenants with the same document.
+type Program struct {
+	config *tenant.Config
+	flows  map[tenant.FlowRef]*tenant.Flow
+}
+
+// Config is what the program was compiled from; it must not be changed.
+func (p *Program) Config() *tenant.Config { return p.config }
+
+// Flows names every flow there is, derived ones included, by type and then in
+// the tenant's order with a derived default first.
+func (p *Program) Flows() []tenant.FlowRef {
+	var refs []tenant.FlowRef
+	for _, t := range tenant.FlowTypes {
+		own := p.config.Flows.Of(t)
+		if ref := defaultOf(t); p.flows[ref] != nil && !defined(own, tenant.DefaultFlow) {
+			refs = append(refs, ref)
+		}
+		for i := range own {
+			refs = append(refs, tenant.FlowRef{Type: t, Name: own[i].Name})
+		}
+	}
+	return refs
+}
+
+// Flow is the definition of one flow; nil when there is none. It must not be
+// changed.
+func (p *Program) Flow(ref tenant.FlowRef) *tenant.Flow { return p.flows[ref] }
+
+// Compile checks a configuration's flows whole and derives the default ones. A
+// Program that compiles can't meet an unknown step, method or target at run
+// time, and none of its runs opens a session for somebody who proved nothing.
+// With problems there is no Program.
+func Compile(cfg *tenant.Config) (*Program, []tenant.Problem) {
+	p := &Program{config: cfg, flows: map[tenant.FlowRef]*tenant.Flow{}}
+	k := &checker{program: p}
+	where := map[*tenant.Flow]string{}
+	var order []tenant.FlowRef
+	for _, t := range tenant.FlowTypes {
+		own := cfg.Flows.Of(t)
+		for i := range own {
+			f, ref := &own[i], tenant.FlowRef{Type: t, Name: own[i].Name}
+			at := fmt.Sprintf("/flows/%s_flows/%d", t, i)
+			if p.flows[ref] != nil {
+				k.problem(at+"/name", "DuplicateName", "there is another %s flow %q", t, f.Name)
+				continue
+			}
+			p.flows[ref], where[f] = f, at
+			order = append(order, ref)
+		}
+	}
+	k.derive()
+	for _, ref := range order {
+		f := p.flows[ref]
+		k.check(ref, f, where[f])
+	}
+	if len(k.problems) > 0 {
+		return nil, k.problems
+	}
+	return p, nil
+}
+
+func defined(flows []tenant.Flow, name string) bool {
+	for i := range flows {
+		if flows[i].Name == name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,106 @@
+package flow
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/usher-id/usher/tenant"
+)
+
+// users are the people of the fuzzed worlds.
+const users = `{"Users":[
+ {"ID":"u1","Claims":[{"kind":"email","value":"a@b.c"},{"kind":"phone","value":"+85298765432"},{"kind":"username","value":"ab"}],"Authenticators":[{"id":"a1","type":"primary_password","secret":"h:12345678"}]},
+ {"ID":"u2","Claims":[{"kind":"email","value":"b@b.c"}],"Authenticators":[{"id":"a2","type":"primary_password","secret":"old:pw"}]},
+ {"ID":"u3","Claims":[{"kind":"email","value":"c@b.c"}]}]}`
+
+// FuzzStep feeds a program whatever comes, one input a line, an empty line
+// going back to the first state. No input panics, a refused one moves nothing,
+// and no session opens unless a password matched or a user was made.
+func FuzzStep(f *testing.F) {
+	f.Add("login", `{"identification":"email","login_id":"a@b.c","authentication":"primary_password","password":"12345678"}`)
+	f.Add("login", "{\"identification\":\"email\",\"login_id\":\"b@b.c\"}\n{\"authentication\":\"primary_password\",\"index\":0,\"password\":\"pw\"}")
+	f.Add("login", "{\"identification\":\"email\",\"login_id\":\"c@b.c\"}\n{\"authentication\":\"primary_password\",\"password\":\"\"}")
+	f.Add("signup", "{\"identification\":\"username\",\"login_id\":\"new\"}\n\n{\"identification\":\"phone\",\"login_id\":\"+85298765433\"}\n{\"authentication\":\"primary_password\",\"new_password\":\"abcdefghi\"}")
+	f.Add("signup_login", `{"identification":"email","login_id":"x@b.c","authentication":"primary_password","new_password":"abcdefghi"}`)
+	f.Add("signup_login", `[null,{"identification":{}},1e999]`)
+	cfg := tenant.DefaultConfig()
+	cfg.Identifications.Enabled = []string{idEmail, idPhone, idUsername, idOAuth}
+	cfg.OAuthProviders = []tenant.OAuthProvider{{Alias: "google", Type: "google"}}
+	p, problems := Compile(cfg)
+	if problems != nil {
+		f.Fatal(problems)
+	}
+	f.Fuzz(func(t *testing.T, typ, script string) {
+		walkAll(t, p, tenant.FlowRef{Type: tenant.FlowType(typ), Name: tenant.DefaultFlow}, script)
+	})
+}
+
+// FuzzCompile compiles whatever can be read as flows. What compiles is walked,
+// and keeps the same promise as the default flows.
+func FuzzCompile(f *testing.F) {
+	script := "{\"identification\":\"email\",\"login_id\":\"a@b.c\"}\n{\"authentication\":\"primary_password\",\"password\":\"12345678\",\"new_password\":\"abcdefghi\"}\n{\"identification\":\"phone\",\"login_id\":\"+85298765432\"}"
+	f.Add(`{"login_flows":[{"name":"default","steps":[{"type":"identify","one_of":[{"identification":"email"}]},{"type":"authenticate","one_of":[{"authentication":"primary_password"}]}]}]}`, script)
+	f.Add(`{"signup_flows":[{"name":"default","steps":[{"type":"identify","one_of":[{"identification":"phone","steps":[{"type":"identify","one_of":[{"identification":"email"}]}]}]},{"type":"create_authenticator","one_of":[{"authentication":"primary_password"}]}]}]}`, script)
+	f.Add(`{"login_flows":[{"name":"default","steps":[{"type":"identify","one_of":[{"identification":"email"},{"identification":"oauth"}]},{"optional":true,"type":"authenticate","one_of":[{"authentication":"primary_password"}]}]}]}`, script)
+	f.Add(`{"signup_login_flows":[{"name":"default","steps":[{"type":"identify","one_of":[{"identification":"email","login_flow":"default","signup_flow":"default"}]}]}]}`, script)
+	f.Fuzz(func(t *testing.T, flows, script string) {
+		cfg := tenant.DefaultConfig()
+		if json.Unmarshal([]byte(flows), &cfg.Flows) != nil {
+			return
+		}
+		p, problems := Compile(cfg)
+		if (p == nil) == (problems == nil) {
+			t.Fatal("a program and problems exclude each other")
+		}
+		if p == nil {
+			return
+		}
+		for _, ref := range p.Flows() {
+			walkAll(t, p, ref, script)
+		}
+	})
+}
+
+func walkAll(t *testing.T, p *Program, ref tenant.FlowRef, script string) {
+	w := &world{limit: 1 << 30}
+	if err := json.Unmarshal([]byte(users), w); err != nil {
+		t.Fatal(err)
+	}
+	r, err := p.Start(w, ref, "")
+	if err != nil {
+		return
+	}
+	first := r.State
+	state := first
+	for line := range strings.Lines(script) {
+		line = strings.TrimSuffix(line, "\n")
+		if line == "" {
+			state = first
+			continue
+		}
+		before := state.clone()
+		w.proved = nil // a proof counts within the walk it was made in: see below
+		r, err := p.Step(w, state, Input(line))
+		if !reflect.DeepEqual(before, state.clone()) {
+			t.Fatal("the state that was given has changed")
+		}
+		if err != nil {
+			continue
+		}
+		for _, e := range r.Effects {
+			if open, ok := e.(Open); ok {
+				made := len(r.Effects) > 1 && reflect.TypeOf(r.Effects[0]) == reflect.TypeOf(Create{}) && r.Effects[0].(Create).NewUser
+				// A login that ends has its proof in the state or in this input.
+				if !made && len(w.proved) == 0 && len(before.AMR) == 0 || open.User == "" || len(open.AMR) == 0 {
+					t.Fatalf("a session for %q without a proof", open.User)
+				}
+			}
+		}
+		if r.State.Done != (r.Action.Type == Finished) {
+			t.Fatal("done and finished are one")
+		}
+		state = r.State
+	}
+}

@@ -1,0 +1,215 @@
+package flow
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+
+	"github.com/usher-id/usher/tenant"
+)
+
+// TestTranscripts plays every testdata/*.flow. A transcript is a world of users,
+// a configuration (over the default one), and a conversation:
+//
+//	start login default   begin a run (> lines right after it are its batch)
+//	> {...}               the client sends (several > lines in a row are a batch)
+//	< {...}               the action must contain this
+//	! Reason {...}        the input was refused, with this in the info, and nothing moved
+//	* Effect ...          the effects of the last move, in order
+//	t step/method ...     the trace of the last move
+//	back N                go back to the state after N moves (an old state token)
+//	limit N               from here on every bucket holds N tries
+func TestTranscripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.flow")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no transcripts", err)
+	}
+	for _, f := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(f), ".flow"), func(t *testing.T) {
+			ar, err := txtar.ParseFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			newPlayer(t, ar).play()
+		})
+	}
+}
+
+type player struct {
+	*testing.T
+	lines   []string
+	program *Program
+	world   *world
+	states  [][]byte // one per move, as a store would keep them
+	now     []byte   // nil before a run
+	last    Result
+	refused error
+	begin   *tenant.FlowRef
+	batch   []Input
+}
+
+func newPlayer(t *testing.T, ar *txtar.Archive) *player {
+	p := &player{T: t, world: &world{limit: 1000}}
+	cfg := tenant.DefaultConfig()
+	cfg.PasswordPolicy = tenant.PasswordPolicy{MinimumLength: 8}
+	for _, f := range ar.Files {
+		switch f.Name {
+		case "world":
+			decode(t, string(f.Data), p.world)
+		case "config":
+			decode(t, string(f.Data), cfg)
+		case "run":
+			p.lines = strings.Split(string(f.Data), "\n")
+		default:
+			t.Fatalf("no section %q", f.Name)
+		}
+	}
+	var problems []tenant.Problem
+	if p.program, problems = Compile(cfg); problems != nil {
+		t.Fatal(problems)
+	}
+	return p
+}
+
+// flush sends what was collected.
+func (p *player) flush() {
+	if p.begin == nil && p.batch == nil {
+		return
+	}
+	var r Result
+	var err error
+	if p.begin != nil {
+		r, err = p.program.Start(p.world, *p.begin, "", p.batch...)
+	} else {
+		var s State
+		decode(p.T, string(p.now), &s)
+		r, err = p.program.Step(p.world, s, p.batch...)
+		if again, _ := json.Marshal(s); string(again) != string(p.now) {
+			p.Fatalf("the state that was given has changed:\n%s\n%s", p.now, again)
+		}
+	}
+	p.begin, p.batch = nil, nil
+	p.last.Trace = r.Trace
+	if p.refused = err; err == nil {
+		p.last = r
+		p.now, err = json.Marshal(r.State)
+		if err != nil {
+			p.Fatal(err)
+		}
+		p.states = append(p.states, p.now)
+		var s State
+		decode(p.T, string(p.now), &s)
+		if a, err := p.program.Show(p.world, s); err != nil || !reflect.DeepEqual(a, r.Action) {
+			p.Fatalf("shown again, the state asks for %v (%v), not %v", a, err, r.Action)
+		}
+	}
+}
+
+func (p *player) play() {
+	for n, line := range p.lines {
+		verb, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if verb != ">" {
+			p.flush()
+		}
+		if p.refused != nil && verb != "!" && verb != "t" && verb != "#" && verb != "" {
+			p.Fatalf("line %d: refused: %v", n, p.refused)
+		}
+		switch verb {
+		case "", "#":
+		case ">":
+			p.batch = append(p.batch, Input(rest))
+		case "start":
+			f := strings.Fields(rest)
+			p.begin = &tenant.FlowRef{Type: tenant.FlowType(f[0]), Name: f[1]}
+		case "back":
+			var i int
+			fmt.Sscan(rest, &i)
+			p.now = p.states[i]
+		case "limit":
+			fmt.Sscan(rest, &p.world.limit)
+			p.world.used = nil
+		case "<":
+			p.mustContain(n, p.last.Action, rest)
+		case "!":
+			p.refusal(n, rest)
+		case "*":
+			var got []string
+			for _, e := range p.last.Effects {
+				got = append(got, reflect.TypeOf(e).Name())
+			}
+			if strings.Join(got, " ") != rest {
+				p.Fatalf("line %d: effects %v, want %s", n, got, rest)
+			}
+		case "t":
+			var got []string
+			for _, t := range p.last.Trace {
+				got = append(got, strings.TrimSuffix(t.StepType+"/"+t.Method, "/"))
+			}
+			if strings.Join(got, " ") != rest {
+				p.Fatalf("line %d: trace %v, want %s", n, got, rest)
+			}
+		default:
+			p.Fatalf("line %d: %q", n, line)
+		}
+	}
+	p.flush()
+}
+
+func (p *player) refusal(n int, want string) {
+	reason, info, _ := strings.Cut(want, " ")
+	e := tenant.AsError(p.refused)
+	if p.refused == nil || string(e.Reason) != reason {
+		p.Fatalf("line %d: got %v, want refusal %s", n, p.refused, reason)
+	}
+	if info != "" {
+		p.mustContain(n, e.Info, info)
+	}
+	p.refused = nil
+}
+
+func (p *player) mustContain(n int, got any, want string) {
+	p.Helper()
+	b, err := json.Marshal(got)
+	if err != nil {
+		p.Fatal(err)
+	}
+	var g, w any
+	decode(p.T, string(b), &g)
+	decode(p.T, want, &w)
+	if !contains(g, w) {
+		p.Fatalf("line %d:\n got %s\nwant %s", n, b, want)
+	}
+}
+
+func decode(t *testing.T, s string, v any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(s), v); err != nil {
+		t.Fatalf("%v in %s", err, s)
+	}
+}
+
+// contains says whether want's keys and values are all in got.
+func contains(got, want any) bool {
+	switch w := want.(type) {
+	case map[string]any:
+		g, ok := got.(map[string]any)
+		for k, v := range w {
+			_, has := g[k]
+			ok = ok && has && contains(g[k], v)
+		}
+		return ok
+	case []any:
+		g, ok := got.([]any)
+		ok = ok && len(g) == len(w)
+		for i := range w {
+			ok = ok && contains(g[i], w[i])
+		}
+		return ok
+	}
+	return reflect.DeepEqual(got, want)
+}
