@@ -12,6 +12,9 @@ type Config struct {
 	Authenticators  Authenticators  `json:"authenticators"`
 	PasswordPolicy  PasswordPolicy  `json:"password_policy"`
 	OAuthProviders  []OAuthProvider `json:"oauth_providers" jsonschema:"maxItems=50"`
+	OTP             OTP             `json:"otp"`
+	Verification    Verification    `json:"verification"`
+	Recovery        Recovery        `json:"recovery"`
 	Accounts        Accounts        `json:"accounts"`
 	Flows           Flows           `json:"flows"`
 	Sessions        Sessions        `json:"sessions"`
@@ -26,8 +29,12 @@ type Identifications struct {
 
 // Authenticators says with what users may prove it.
 type Authenticators struct {
-	Primary  []string        `json:"primary" jsonschema:"enum=primary_password,uniqueItems=true" jsonschema_description:"The first factors, in the order they are offered."`
-	Password PasswordHashing `json:"password"`
+	Primary       []string        `json:"primary" jsonschema:"enum=primary_password,enum=primary_oob_otp_email,enum=primary_oob_otp_sms,uniqueItems=true" jsonschema_description:"The first factors, in the order they are offered."`
+	Secondary     []string        `json:"secondary" jsonschema:"enum=secondary_password,enum=secondary_oob_otp_email,enum=secondary_oob_otp_sms,enum=secondary_totp,uniqueItems=true" jsonschema_description:"The second factors, in the order they are offered."`
+	SecondaryMode SecondaryMode   `json:"secondary_mode" jsonschema:"enum=disabled,enum=if_exists,enum=required" jsonschema_description:"When a second factor is asked for."`
+	DeviceToken   DeviceTokens    `json:"device_token"`
+	RecoveryCodes RecoveryCodes   `json:"recovery_codes"`
+	Password      PasswordHashing `json:"password"`
 }
 
 // PasswordHashing says how new passwords are hashed. Hashes of another kind go
@@ -106,10 +113,24 @@ func DefaultConfig() *Config {
 	return &Config{
 		Identifications: Identifications{Enabled: []string{"email"}},
 		Authenticators: Authenticators{
-			Primary:  []string{"primary_password"},
-			Password: PasswordHashing{Algorithm: "argon2id", BcryptCost: 10},
+			Primary:       []string{"primary_password"},
+			Secondary:     []string{"secondary_totp"},
+			SecondaryMode: SecondaryIfExists,
+			DeviceToken:   DeviceTokens{Enabled: true, LifetimeDays: 30},
+			RecoveryCodes: RecoveryCodes{Enabled: true, Count: 16},
+			Password:      PasswordHashing{Algorithm: "argon2id", BcryptCost: 10},
 		},
 		PasswordPolicy: PasswordPolicy{MinimumLength: 8, BreachedCheck: true},
+		OTP: OTP{
+			Email:               OTPDelivery{Form: CodeForm6, Channels: []string{"email"}},
+			Phone:               OTPDelivery{Form: CodeForm6, Channels: []string{"sms"}},
+			CodeLifetimeSeconds: 5 * 60, LinkLifetimeSeconds: 20 * 60, ResendCooldownSeconds: 60, MaxAttempts: 5,
+		},
+		Recovery: Recovery{
+			Enabled: true, RevokeSessions: true,
+			Email: []Destination{{Channel: "email", OTPForm: CodeForm6}},
+			Phone: []Destination{{Channel: "sms", OTPForm: CodeForm6}},
+		},
 		OAuthProviders: []OAuthProvider{},
 		Accounts:       Accounts{PublicSignup: true},
 		Flows:          Flows{LifetimeSeconds: 20 * 60, MaxLifetimeSeconds: 60 * 60},

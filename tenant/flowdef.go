@@ -39,6 +39,11 @@ type Step struct {
 	TargetStep string   `json:"target_step,omitempty"` // the step whose claim this one is about
 	Optional   bool     `json:"optional,omitempty"`
 	OneOf      []Branch `json:"one_of,omitempty"`
+
+	EnrollmentAllowed     bool           `json:"enrollment_allowed,omitempty"`     // authenticate: a user without any of the methods sets one up
+	UserProfile           []ProfileField `json:"user_profile,omitempty"`           // fill_user_profile: what is asked for
+	EnumerateDestinations bool           `json:"enumerate_destinations,omitempty"` // select_destination: offer all addresses of the user
+	AllowedChannels       []Destination  `json:"allowed_channels,omitempty"`       // select_destination: instead of the tenant's
 }
 
 // Branch is one way to take a step. It names an identification or an
@@ -49,7 +54,11 @@ type Branch struct {
 	TargetStep     string `json:"target_step,omitempty"`
 	SignupFlow     string `json:"signup_flow,omitempty"` // in signup_login: where a new user goes on
 	LoginFlow      string `json:"login_flow,omitempty"`  // in signup_login: where a known user goes on
-	Steps          []Step `json:"steps,omitempty"`       // taken after this branch, before the next step
+	// VerificationRequired says whether an address has to be proved before it
+	// becomes an authenticator; absent means yes.
+	VerificationRequired *bool  `json:"verification_required,omitempty"`
+	OnFailure            string `json:"on_failure,omitempty" jsonschema:"enum=ignore,enum=error"` // account_recovery: what an unknown login id does
+	Steps                []Step `json:"steps,omitempty"`                                          // taken after this branch, before the next step
 }
 
 // Method is the name of the method that the branch uses.

@@ -12,21 +12,45 @@ const MaxPasswordBytes = 512
 // PasswordPolicy is what a new password must meet. The keys are those of the
 // seed's section 4.1 and of the password_policy that actions carry.
 type PasswordPolicy struct {
-	MinimumLength      int      `json:"minimum_length" jsonschema:"minimum=1,maximum=128" jsonschema_description:"In characters."`
-	UppercaseRequired  bool     `json:"uppercase_required"`
-	LowercaseRequired  bool     `json:"lowercase_required"`
-	AlphabetRequired   bool     `json:"alphabet_required"`
-	DigitRequired      bool     `json:"digit_required"`
-	SymbolRequired     bool     `json:"symbol_required"`
-	MinimumZxcvbnScore int      `json:"minimum_zxcvbn_score" jsonschema:"minimum=0,maximum=4"`
-	ExcludedKeywords   []string `json:"excluded_keywords,omitempty" jsonschema:"maxItems=100"`
-	BreachedCheck      bool     `json:"breached_check" jsonschema_description:"Refuse the passwords that are tried first, by the list that comes with Usher."`
+	MinimumLength      int             `json:"minimum_length" jsonschema:"minimum=1,maximum=128" jsonschema_description:"In characters."`
+	UppercaseRequired  bool            `json:"uppercase_required"`
+	LowercaseRequired  bool            `json:"lowercase_required"`
+	AlphabetRequired   bool            `json:"alphabet_required"`
+	DigitRequired      bool            `json:"digit_required"`
+	SymbolRequired     bool            `json:"symbol_required"`
+	MinimumZxcvbnScore int             `json:"minimum_zxcvbn_score" jsonschema:"minimum=0,maximum=4"`
+	ExcludedKeywords   []string        `json:"excluded_keywords,omitempty" jsonschema:"maxItems=100"`
+	ForceChange        bool            `json:"force_change" jsonschema_description:"Ask for a new password at login when the one used breaks the policy."`
+	ExpiryDays         int             `json:"expiry_days" jsonschema:"minimum=0,maximum=3650" jsonschema_description:"Ask for a new password at login after so many days; 0 for never."`
+	History            PasswordHistory `json:"history" jsonschema_description:"Which earlier passwords can't be used again."`
+	BreachedCheck      bool            `json:"breached_check" jsonschema_description:"Refuse the passwords that are tried first, by the list that comes with Usher."`
 }
+
+// OldPassword is the type of the authenticators that remember earlier
+// passwords; they prove nothing.
+const OldPassword = "old_password"
+
+// PasswordHistory says which earlier passwords a new one must differ from: the
+// last Size, and those of the last Days.
+type PasswordHistory struct {
+	Size int `json:"size" jsonschema:"minimum=0,maximum=24"`
+	Days int `json:"days" jsonschema:"minimum=0,maximum=3650"`
+}
+
+// Enabled says whether there is any such rule.
+func (h *PasswordHistory) Enabled() bool { return h.Size > 0 || h.Days > 0 }
 
 // Public is the policy as actions show it: a rule that doesn't apply is absent,
 // history is always there.
 func (p *PasswordPolicy) Public() map[string]any {
-	m := map[string]any{"minimum_length": p.MinimumLength, "history": map[string]any{"enabled": false}}
+	history := map[string]any{"enabled": p.History.Enabled()}
+	if p.History.Size > 0 {
+		history["size"] = p.History.Size
+	}
+	if p.History.Days > 0 {
+		history["days"] = p.History.Days
+	}
+	m := map[string]any{"minimum_length": p.MinimumLength, "history": history}
 	for key, on := range map[string]bool{
 		"uppercase_required": p.UppercaseRequired, "lowercase_required": p.LowercaseRequired, "alphabet_required": p.AlphabetRequired,
 		"digit_required": p.DigitRequired, "symbol_required": p.SymbolRequired, "breached_check": p.BreachedCheck,

@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -52,13 +53,14 @@ type Identity struct {
 
 // Authenticator is a credential of a user.
 type Authenticator struct {
-	TenantID  string    `json:"-"`
-	ID        string    `json:"id"` // UUIDv7
-	UserID    string    `json:"-"`
-	Type      string    `json:"type"`   // primary_password, secondary_totp, ...
-	Secret    string    `json:"secret"` // a password hash in PHC or modular crypt form, or a sealed key
-	CreatedAt time.Time `json:"-"`
-	UpdatedAt time.Time `json:"-"`
+	TenantID   string    `json:"-"`
+	ID         string    `json:"id"` // UUIDv7
+	UserID     string    `json:"-"`
+	Type       string    `json:"type"`                  // primary_password, secondary_totp, ...
+	Secret     string    `json:"secret"`                // a password hash in PHC or modular crypt form, a sealed key, the hash of a token, or an address
+	MustChange bool      `json:"must_change,omitempty"` // of a password: an admin wants it changed at the next login
+	CreatedAt  time.Time `json:"-"`
+	UpdatedAt  time.Time `json:"-"`
 }
 
 // Account is a user with what proves them: all that a login reads, in one go.
@@ -74,4 +76,34 @@ type UserRecord struct {
 	Identities     []Identity
 	Authenticators []Authenticator
 	LastLoginAt    time.Time // of the newest session that is kept; zero when there is none
+}
+
+// standardAttributes are the claims of OpenID Connect Core section 5.1 that a
+// user may fill in, by pointer.
+var standardAttributes = map[string]bool{
+	"/name": true, "/given_name": true, "/family_name": true, "/middle_name": true, "/nickname": true, "/profile": true,
+	"/picture": true, "/website": true, "/gender": true, "/birthdate": true, "/zoneinfo": true, "/locale": true, "/address": true,
+}
+
+// CheckAttribute says which rule an attribute breaks: "" for none. Standard
+// attributes are strings (the address an object), a tenant's own begin with /x_
+// and hold any JSON value.
+func CheckAttribute(pointer string, value json.RawMessage) string {
+	var v any
+	if len(value) > 4096 || json.Unmarshal(value, &v) != nil {
+		return "type"
+	}
+	switch _, isText := v.(string); {
+	case strings.HasPrefix(pointer, "/x_"):
+		return ""
+	case !standardAttributes[pointer]:
+		return "enum"
+	case pointer == "/address":
+		if _, ok := v.(map[string]any); !ok {
+			return "type"
+		}
+	case !isText:
+		return "type"
+	}
+	return ""
 }

@@ -1,6 +1,8 @@
 package flow
 
 import (
+	"time"
+
 	"github.com/trustelem/zxcvbn"
 
 	"github.com/usher-id/usher/tenant"
@@ -8,7 +10,11 @@ import (
 )
 
 // password is a secret that the user remembers.
-type password struct{ name string }
+type password struct {
+	oneShot
+	name string
+	amr  []string
+}
 
 func (password) For(step string) bool {
 	return step == stepAuthenticate || step == stepCreateAuthenticator
@@ -16,20 +22,20 @@ func (password) For(step string) bool {
 
 func (password) Proves(step string) bool { return step == stepAuthenticate }
 
-func (m password) Options(c *Cursor, s *tenant.Step) ([]Option, error) {
+func (m password) Options(c *Cursor, s *tenant.Step, _ *tenant.Branch) ([]Option, error) {
 	has, err := c.has(m.name)
 	switch {
 	case err != nil:
 		return nil, err
 	case s.Type == stepCreateAuthenticator && !has:
-		return []Option{{"authentication": m.name, "password_policy": c.Config().PasswordPolicy.Public()}}, nil
-	case s.Type == stepAuthenticate && (has || c.Decoy):
-		return []Option{{"authentication": m.name}}, nil
+		return []Option{{Show: map[string]any{"authentication": m.name, "password_policy": c.Config().PasswordPolicy.Public()}}}, nil
+	case s.Type == stepAuthenticate && (has || c.Decoy && !secondary(m.name)):
+		return []Option{{Show: map[string]any{"authentication": m.name}}}, nil
 	}
 	return nil, nil
 }
 
-func (m password) Take(c *Cursor, s *tenant.Step, in *Answer) (Verdict, error) {
+func (m password) Take(c *Cursor, s *tenant.Step, _ *tenant.Branch, _ Option, in *Answer) (Verdict, error) {
 	if s.Type == stepCreateAuthenticator {
 		return m.create(c, in)
 	}
@@ -60,9 +66,12 @@ func (m password) Take(c *Cursor, s *tenant.Step, in *Answer) (Verdict, error) {
 		if fresh.Secret, err = c.Hash(given); err != nil {
 			return Verdict{}, err
 		}
-		c.Do(Rehash{fresh})
+		c.Do(Update{Authenticator: fresh, Was: stored.Secret})
 	}
-	return Verdict{AMR: []string{"pwd"}}, nil
+	if m.name == primaryPassword {
+		c.Change = c.mustChange(given, stored)
+	}
+	return Verdict{AMR: m.amr}, nil
 }
 
 func (m password) create(c *Cursor, in *Answer) (Verdict, error) {
@@ -80,8 +89,21 @@ func (m password) create(c *Cursor, in *Answer) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
-	c.Draft.Authenticators = append(c.Draft.Authenticators, NewCredential{Type: m.name, Secret: hash})
-	return Verdict{AMR: []string{"pwd"}}, nil
+	c.Draft.Authenticators = append(c.Draft.Authenticators, NewCredential{ID: c.NewID(), Type: m.name, Secret: hash})
+	return Verdict{AMR: m.amr}, nil
+}
+
+// mustChange says why a password that was right won't do any longer.
+func (c *Cursor) mustChange(password string, stored *tenant.Authenticator) string {
+	policy := &c.Config().PasswordPolicy
+	if stored.MustChange || policy.ForceChange && CheckPassword(policy, "", password) != nil {
+		return changeInvalid
+	}
+	days := policy.ExpiryDays
+	if days > 0 && c.Now().Sub(stored.UpdatedAt) >= time.Duration(days)*24*time.Hour {
+		return changeExpired
+	}
+	return ""
 }
 
 // subject names the user that tries are counted for. A stranger is counted by

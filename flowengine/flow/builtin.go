@@ -2,34 +2,39 @@ package flow
 
 import "github.com/usher-id/usher/tenant"
 
+// The step that the derived flows name, for the steps that are about its claim.
+const identified = "identify"
+
 // derive adds the default flows that follow from the settings (FLOW_API.md
 // section 3), where the tenant doesn't define its own.
 func (k *checker) derive() {
 	cfg := k.program.config
-	var ways []tenant.Branch
 	for i, a := range cfg.Authenticators.Primary {
-		if m, known := methods[a]; !known || !m.For(stepAuthenticate) {
-			k.problem(pointer("/authenticators/primary", i), "UnknownAuthenticator", "there is no authenticator %q", a)
-		}
-		ways = append(ways, tenant.Branch{Authentication: a})
+		k.known(pointer("/authenticators/primary", i), a, stepAuthenticate)
 	}
-	var signup, login []tenant.Branch
+	for i, a := range cfg.Authenticators.Secondary {
+		k.known(pointer("/authenticators/secondary", i), a, stepAuthenticate)
+	}
+	var signup, login, recovery []tenant.Branch
 	for i, id := range cfg.Identifications.Enabled {
-		m, known := methods[id]
-		if !known || !m.For(stepIdentify) {
-			k.problem(pointer("/identifications/enabled", i), "UnknownIdentification", "there is no identification %q", id)
+		if !k.known(pointer("/identifications/enabled", i), id, stepIdentify) {
 			continue
 		}
-		var make, prove []tenant.Step
-		if !m.Proves(stepIdentify) {
-			make = []tenant.Step{{Type: stepCreateAuthenticator, OneOf: ways}}
-			prove = []tenant.Step{{Type: stepAuthenticate, OneOf: ways}}
+		make, prove := secondFactors(cfg)
+		if !methods[id].Proves(stepIdentify) {
+			ways := primaryFor(cfg, id)
 			if len(ways) == 0 {
 				k.problem("/authenticators/primary", "NoPrimaryAuthenticator", "users who identify by %s need a primary authenticator", id)
 			}
+			make = append([]tenant.Step{{Type: stepCreateAuthenticator, OneOf: ways}}, make...)
+			if id == idEmail && cfg.Verification.Email.Required || id == idPhone && cfg.Verification.Phone.Required {
+				make = append([]tenant.Step{{Type: stepVerify, TargetStep: identified}}, make...)
+			}
+			prove = append([]tenant.Step{{Type: stepAuthenticate, OneOf: ways}, {Type: stepCheckAccountStatus}}, prove...)
+			recovery = append(recovery, tenant.Branch{Identification: id})
 		}
 		signup = append(signup, tenant.Branch{Identification: id, Steps: make})
-		login = append(login, tenant.Branch{Identification: id, Steps: prove})
+		login = append(login, tenant.Branch{Identification: id, Steps: append(prove, tenant.Step{Type: stepChangePassword})})
 	}
 	if len(login) == 0 && len(cfg.Flows.LoginFlows) == 0 {
 		k.problem("/identifications/enabled", "NoWayIn", "with no identification and no login flow nobody can sign in")
@@ -44,16 +49,87 @@ func (k *checker) derive() {
 		}
 	}
 	k.deriveOne(tenant.SignupLogin, both)
+	if cfg.Recovery.Enabled && branchFor(&tenant.Step{OneOf: branches(cfg.Authenticators.Primary)}, primaryPassword) >= 0 {
+		k.deriveOne(tenant.AccountRecovery, recovery,
+			tenant.Step{Type: stepSelectDestination}, tenant.Step{Type: stepVerifyRecoveryCode}, tenant.Step{Type: stepResetPassword})
+	}
+	any := append(branches(cfg.Authenticators.Primary), branches(cfg.Authenticators.Secondary)...)
+	if ref := defaultOf(tenant.Reauth); k.program.flows[ref] == nil && len(any) > 0 {
+		k.program.flows[ref] = &tenant.Flow{Name: ref.Name, Steps: []tenant.Step{{Type: stepAuthenticate, OneOf: any}}}
+	}
+}
+
+// known says whether a setting names a method that may stand in a step.
+func (k *checker) known(at, method, step string) bool {
+	m, ok := methods[method]
+	if ok && m.For(step) {
+		return true
+	}
+	if step == stepIdentify {
+		k.problem(at, "UnknownIdentification", "there is no identification %q", method)
+	} else {
+		k.problem(at, "UnknownAuthenticator", "there is no authenticator %q", method)
+	}
+	return false
+}
+
+// primaryFor lists the first factors that fit an identification.
+func primaryFor(cfg *tenant.Config, id string) []tenant.Branch {
+	var out []tenant.Branch
+	for _, a := range cfg.Authenticators.Primary {
+		b := tenant.Branch{Authentication: a}
+		if m, ok := methods[a].(oob); ok {
+			if m.kind != id {
+				continue
+			}
+			b.TargetStep = identified
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
+// secondFactors are the steps that set up and that ask for a second factor.
+func secondFactors(cfg *tenant.Config) (make, prove []tenant.Step) {
+	a := &cfg.Authenticators
+	ways := branches(a.Secondary)
+	if len(ways) == 0 || a.SecondaryMode == tenant.SecondaryDisabled {
+		return nil, nil
+	}
+	ask := tenant.Step{Type: stepAuthenticate, Optional: true, OneOf: ways}
+	if a.RecoveryCodes.Enabled {
+		ask.OneOf = append(ask.OneOf, tenant.Branch{Authentication: recoveryCodeName})
+	}
+	if a.DeviceToken.Enabled {
+		ask.OneOf = append(ask.OneOf, tenant.Branch{Authentication: deviceTokenName})
+	}
+	prove = []tenant.Step{ask}
+	if a.SecondaryMode == tenant.SecondaryRequired {
+		prove[0].Optional, prove[0].EnrollmentAllowed = false, true
+		make = []tenant.Step{{Type: stepCreateAuthenticator, OneOf: ways}, {Type: stepViewRecoveryCode}}
+		prove = append(prove, tenant.Step{Type: stepViewRecoveryCode})
+	}
+	return make, prove
+}
+
+func branches(authentications []string) []tenant.Branch {
+	var out []tenant.Branch
+	for _, a := range authentications {
+		out = append(out, tenant.Branch{Authentication: a})
+	}
+	return out
 }
 
 func defaultOf(t tenant.FlowType) tenant.FlowRef {
 	return tenant.FlowRef{Type: t, Name: tenant.DefaultFlow}
 }
 
-// deriveOne adds a default flow of one identify step, unless the tenant has its own.
-func (k *checker) deriveOne(t tenant.FlowType, branches []tenant.Branch) {
+// deriveOne adds a default flow that begins by identifying, unless the tenant
+// has its own.
+func (k *checker) deriveOne(t tenant.FlowType, by []tenant.Branch, then ...tenant.Step) {
 	ref := defaultOf(t)
-	if k.program.flows[ref] == nil && len(branches) > 0 {
-		k.program.flows[ref] = &tenant.Flow{Name: ref.Name, Steps: []tenant.Step{{Type: stepIdentify, OneOf: branches}}}
+	if k.program.flows[ref] == nil && len(by) > 0 {
+		first := tenant.Step{Name: identified, Type: stepIdentify, OneOf: by}
+		k.program.flows[ref] = &tenant.Flow{Name: ref.Name, Steps: append([]tenant.Step{first}, then...)}
 	}
 }

@@ -41,7 +41,8 @@ func (a facts) and(b facts) facts {
 func (k *checker) check(ref tenant.FlowRef, f *tenant.Flow, at string) {
 	k.nodes = 0
 	before := len(k.problems)
-	end := k.steps(ref.Type, f.Steps, at+"/steps", map[string]bool{}, facts{}, 0)
+	begin := facts{identified: ref.Type == tenant.Reauth} // whoever is signed in
+	end := k.steps(ref.Type, f.Steps, at+"/steps", map[string]bool{}, begin, 0)
 	if k.nodes > maxNodes {
 		k.problem(at, "FlowTooLarge", "a flow has at most %d steps and branches", maxNodes)
 	}
@@ -53,7 +54,11 @@ func (k *checker) check(ref tenant.FlowRef, f *tenant.Flow, at string) {
 		if !end.proved {
 			k.problem(at, "ProvesNothing", "there is a way to the end of this flow on which nobody proves anything")
 		}
-	case tenant.Signup:
+	case tenant.AccountRecovery:
+		if !end.credential {
+			k.problem(at, "ResetsNothing", "there is a way to the end of this flow on which no password is reset")
+		}
+	case tenant.Signup, tenant.Promote:
 		if !end.identified {
 			k.problem(at, "IdentifiesNobody", "there is a way to the end of this flow on which the new user has no identity")
 		} else if !end.credential && !end.proved {
@@ -85,7 +90,12 @@ func (k *checker) steps(t tenant.FlowType, steps []tenant.Step, at string, named
 			continue
 		}
 		k.step(t, s, here, named, in)
-		in = k.branches(t, s, here, named, in, depth)
+		if branching(s.Type) {
+			in = k.branches(t, s, here, named, in, depth)
+		} else {
+			after := i > 0 && steps[i-1].Type == stepSelectDestination
+			in = k.plain(s, here, in, after)
+		}
 		if s.Name != "" {
 			named[s.Name] = true
 		}
@@ -107,12 +117,47 @@ func (k *checker) step(t tenant.FlowType, s *tenant.Step, here string, named map
 	if s.Type != stepIdentify && !in.identified {
 		k.problem(here, "NobodyIdentified", "there is a way to this step on which nobody has identified")
 	}
-	if s.Type == stepCreateAuthenticator && t == tenant.Login && !in.proved {
+	if (s.Type == stepCreateAuthenticator && t == tenant.Login || s.EnrollmentAllowed) && !in.proved {
 		k.problem(here, "MadeBeforeProof", "a credential is made before the user has proved who they are")
 	}
-	if len(s.OneOf) == 0 {
-		k.problem(here+"/one_of", "NoBranches", "a step of type %s needs one_of", s.Type)
+	if branching(s.Type) != (len(s.OneOf) > 0) {
+		if branching(s.Type) {
+			k.problem(here+"/one_of", "NoBranches", "a step of type %s needs one_of", s.Type)
+		} else {
+			k.problem(here+"/one_of", "NotHere", "a step of type %s has no one_of", s.Type)
+		}
 	}
+}
+
+// branching says whether steps of a type offer branches.
+func branching(stepType string) bool {
+	return stepType == stepIdentify || stepType == stepAuthenticate || stepType == stepCreateAuthenticator
+}
+
+// plain checks a step without branches and says what holds after it. sent says
+// that a select_destination step stands right before it.
+func (k *checker) plain(s *tenant.Step, here string, in facts, sent bool) facts {
+	switch s.Type {
+	case stepVerify:
+		if s.TargetStep == "" {
+			k.problem(here+"/target_step", "Required", "a verify step says in target_step whose claim it is about")
+		}
+	case stepVerifyRecoveryCode:
+		if !sent {
+			k.problem(here, "NothingSent", "verify_account_recovery_code comes right after select_destination")
+		}
+		in.proved = true
+	case stepResetPassword:
+		if !in.proved {
+			k.problem(here, "MadeBeforeProof", "a password is reset before the user has proved who they are")
+		}
+		in.credential = true
+	case stepChangePassword, stepCheckAccountStatus:
+		if !in.proved {
+			k.problem(here, "BeforeProof", "a step of type %s comes after the proof", s.Type)
+		}
+	}
+	return in
 }
 
 // branches checks the branches of a step and says what holds after any of them.
@@ -199,5 +244,5 @@ func (k *checker) onward(t tenant.FlowType, s *tenant.Step, b *tenant.Branch, at
 // is what a signup_login run needs to go on in it.
 func (k *checker) beginsWith(ref tenant.FlowRef, identification string) bool {
 	f := k.program.flows[ref]
-	return f != nil && len(f.Steps) > 0 && f.Steps[0].Type == stepIdentify && branchOf(&f.Steps[0], identification) >= 0
+	return f != nil && len(f.Steps) > 0 && f.Steps[0].Type == stepIdentify && branchFor(&f.Steps[0], identification) >= 0
 }

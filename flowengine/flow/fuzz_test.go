@@ -89,6 +89,7 @@ func walkAll(t *testing.T, p *Program, ref tenant.FlowRef, script string) {
 		if err != nil {
 			continue
 		}
+		w.apply(r.Effects)
 		for _, e := range r.Effects {
 			if open, ok := e.(Open); ok {
 				made := len(r.Effects) > 1 && reflect.TypeOf(r.Effects[0]) == reflect.TypeOf(Create{}) && r.Effects[0].(Create).NewUser

@@ -14,18 +14,21 @@ import (
 )
 
 // loginID identifies by an e-mail address, a phone number, or a username.
-type loginID struct{ kind string }
+type loginID struct {
+	oneShot
+	kind string
+}
 
 func (loginID) For(step string) bool { return step == stepIdentify }
 
 // Proves: anybody can say it.
 func (loginID) Proves(string) bool { return false }
 
-func (m loginID) Options(*Cursor, *tenant.Step) ([]Option, error) {
-	return []Option{{"identification": m.kind}}, nil
+func (m loginID) Options(*Cursor, *tenant.Step, *tenant.Branch) ([]Option, error) {
+	return []Option{{Show: map[string]any{"identification": m.kind}}}, nil
 }
 
-func (m loginID) Take(_ *Cursor, _ *tenant.Step, in *Answer) (Verdict, error) {
+func (m loginID) Take(_ *Cursor, _ *tenant.Step, _ *tenant.Branch, _ Option, in *Answer) (Verdict, error) {
 	raw, err := in.text("login_id")
 	if err != nil {
 		return Verdict{}, err
@@ -41,6 +44,11 @@ const maxLoginID = 320
 // NormalizeClaim brings a login id to its canonical form, by which it is unique
 // and found. It refuses with tenant.ErrValidation at /login_id.
 func NormalizeClaim(kind, raw string) (tenant.Claim, error) {
+	return normalize(kind, raw, "/login_id")
+}
+
+// normalize is NormalizeClaim of what stands at a location.
+func normalize(kind, raw, location string) (tenant.Claim, error) {
 	value, ok := "", false
 	if len(raw) <= maxLoginID && utf8.ValidString(raw) {
 		switch kind {
@@ -50,14 +58,14 @@ func NormalizeClaim(kind, raw string) (tenant.Claim, error) {
 			value, ok = canonicalPhone(raw)
 		case idUsername:
 			if reserved[strings.ToLower(raw)] {
-				return tenant.Claim{}, tenant.Invalidf("/login_id", "reserved", "this username is reserved")
+				return tenant.Claim{}, tenant.Invalidf(location, "reserved", "this username is reserved")
 			}
 			value, ok = canonicalUsername(raw)
 		}
 	}
 	if !ok {
 		return tenant.Claim{}, tenant.ErrValidation.Says("this is no %s", forms[kind]).
-			WithCauses(tenant.Cause{Location: "/login_id", Kind: "format", Details: map[string]any{"format": kind}})
+			WithCauses(tenant.Cause{Location: location, Kind: "format", Details: map[string]any{"format": kind}})
 	}
 	return tenant.Claim{Kind: kind, Value: value}, nil
 }

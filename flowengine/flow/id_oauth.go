@@ -7,14 +7,14 @@ import (
 )
 
 // oauth identifies by an OAuth provider of the tenant.
-type oauth struct{}
+type oauth struct{ oneShot }
 
 func (oauth) For(step string) bool { return step == stepIdentify }
 
 // Proves: the provider has seen to it.
 func (oauth) Proves(string) bool { return true }
 
-func (oauth) Options(c *Cursor, _ *tenant.Step) ([]Option, error) {
+func (oauth) Options(c *Cursor, _ *tenant.Step, _ *tenant.Branch) ([]Option, error) {
 	providers := c.Config().OAuthProviders
 	out := make([]Option, 0, len(providers))
 	for i := range providers {
@@ -23,16 +23,16 @@ func (oauth) Options(c *Cursor, _ *tenant.Step) ([]Option, error) {
 		if c.ProviderReady(p.Alias) {
 			status = "active"
 		}
-		o := Option{"identification": idOAuth, "provider_type": p.Type, "alias": p.Alias, "provider_status": status}
+		show := map[string]any{"identification": idOAuth, "provider_type": p.Type, "alias": p.Alias, "provider_status": status}
 		if p.Type == "wechat" && p.AppType != "" {
-			o["wechat_app_type"] = p.AppType
+			show["wechat_app_type"] = p.AppType
 		}
-		out = append(out, o)
+		out = append(out, Option{Show: show})
 	}
 	return out, nil
 }
 
-func (oauth) Take(c *Cursor, _ *tenant.Step, in *Answer) (Verdict, error) {
+func (oauth) Take(c *Cursor, _ *tenant.Step, _ *tenant.Branch, _ Option, in *Answer) (Verdict, error) {
 	alias, err := in.text("alias")
 	if err != nil {
 		return Verdict{}, err

@@ -62,6 +62,33 @@ func (a *Answer) number(key string) (n int, ok bool, err error) {
 	return *v, true, nil
 }
 
+// flag spends a key that holds true or false if it is there.
+func (a *Answer) flag(key string) (bool, error) {
+	raw, ok := a.left[key]
+	if !ok {
+		return false, nil
+	}
+	delete(a.left, key)
+	var v *bool
+	if json.Unmarshal(raw, &v) != nil || v == nil {
+		return false, tenant.Invalidf("/"+key, "type", "%s is true or false", key)
+	}
+	return *v, nil
+}
+
+// value spends a key that must hold something of v's shape.
+func (a *Answer) value(key, shape string, v any) error {
+	raw, ok := a.left[key]
+	if !ok {
+		return tenant.Invalidf("/"+key, "required", "%s is required", key)
+	}
+	delete(a.left, key)
+	if json.Unmarshal(raw, v) != nil {
+		return tenant.Invalidf("/"+key, "type", "%s is %s", key, shape)
+	}
+	return nil
+}
+
 func keys[V any](m map[string]V) []string {
 	out := make([]string, 0, len(m))
 	for k := range m {

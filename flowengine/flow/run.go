@@ -12,8 +12,11 @@ import (
 // them. It refuses with tenant.ErrNoSuchFlow, tenant.ErrNoPublicSignup, or as
 // [Program.Step] does; then there is no run.
 func (p *Program) Start(w World, ref tenant.FlowRef, user string, inputs ...Input) (Result, error) {
+	if ref.Type != tenant.Reauth && ref.Type != tenant.Promote {
+		user = "" // the others ask who it is
+	}
 	c := &Cursor{World: w, State: State{Ref: ref, At: []int{0}, User: user}, program: p}
-	if err := p.open(ref); err != nil {
+	if err := p.open(ref, user); err != nil {
 		return c.result(nil), err
 	}
 	return c.walk(inputs)
@@ -38,12 +41,14 @@ func (p *Program) Show(w World, s State) (Action, error) {
 }
 
 // open says whether anybody may run a flow.
-func (p *Program) open(ref tenant.FlowRef) error {
+func (p *Program) open(ref tenant.FlowRef, user string) error {
 	switch {
 	case p.flows[ref] == nil:
 		return tenant.ErrNoSuchFlow
 	case ref.Type == tenant.Signup && !p.config.Accounts.PublicSignup:
 		return tenant.ErrNoPublicSignup
+	case (ref.Type == tenant.Reauth || ref.Type == tenant.Promote) && user == "":
+		return tenant.ErrFlowNotAllowed.Says("sign in first: this flow is about whoever is signed in")
 	}
 	return nil
 }
@@ -154,6 +159,19 @@ func (c *Cursor) settle() (*Action, error) {
 	}
 }
 
+// pass leaves a step that has no branches.
+func (c *Cursor) pass() {
+	c.Branch, c.Pending = 0, nil
+	c.At[len(c.At)-1]++
+}
+
+// amr notes what was proved, once.
+func (c *Cursor) amr(method string) {
+	if !slices.Contains(c.AMR, method) {
+		c.AMR = append(c.AMR, method)
+	}
+}
+
 // enter goes into branch i; settle leaves it again when it is empty.
 func (c *Cursor) enter(i int) {
 	c.Branch, c.Pending = 0, nil
@@ -163,7 +181,7 @@ func (c *Cursor) enter(i int) {
 // restart walks another flow from its start, keeping what was learnt. The run
 // has to stand where that flow begins: on its identify step.
 func (c *Cursor) restart(to tenant.FlowRef) error {
-	if err := c.program.open(to); err != nil {
+	if err := c.program.open(to, c.User); err != nil {
 		return err
 	}
 	c.Ref, c.At, c.Branch, c.Pending = to, []int{0}, 0, nil
@@ -193,10 +211,18 @@ func (c *Cursor) end() (*Action, error) {
 		}
 	}
 	c.Done = true
-	if !c.Draft.Empty() {
-		c.Do(Create{c.User, c.Draft})
+	if !c.Draft.Empty() || len(c.Proved) > 0 {
+		c.Do(Create{c.User, c.Draft, c.Proved})
 	}
-	c.Do(Open{c.User, c.AMR})
+	if c.Draft.NewPassword != "" {
+		c.Do(Forget{User: c.User, Sessions: c.Ref.Type == tenant.AccountRecovery && c.Config().Recovery.RevokeSessions})
+	}
+	if c.Ref.Type != tenant.AccountRecovery {
+		c.Do(Open{c.User, c.AMR})
+	}
+	if c.Device {
+		c.Do(Remember{c.User})
+	}
 	c.Draft = Draft{} // it is no longer a draft, and a finished state keeps no hash
 	return finished, nil
 }
@@ -230,6 +256,8 @@ func (s State) clone() State {
 	s.Pending = slices.Clone(s.Pending)
 	s.Marks = maps.Clone(s.Marks)
 	s.AMR = slices.Clone(s.AMR)
+	s.Proved = slices.Clone(s.Proved)
+	s.Draft.Profile = maps.Clone(s.Draft.Profile)
 	s.Draft.Identities = slices.Clone(s.Draft.Identities)
 	s.Draft.Authenticators = slices.Clone(s.Draft.Authenticators)
 	return s

@@ -8,34 +8,36 @@ import "github.com/usher-id/usher/tenant"
 //	signup        refuse: taken           becomes an identity of the new user
 //	login         that is the user        go on as if, or refuse (reveal_unknown_users)
 //	signup_login  go on in login_flow     go on in signup_flow
+//	promote       refuse: taken           becomes an identity of the anonymous user
+//	recovery      that is the user        as in login, or as on_failure says
 type identify struct{}
 
 func (identify) In(t tenant.FlowType) bool {
-	return t == tenant.Signup || t == tenant.Login || t == tenant.SignupLogin
+	return t != tenant.Reauth
 }
 
 func (identify) Offer(c *Cursor, s *tenant.Step) (*Action, error) {
+	if c.Pending != nil {
+		return prompt(c, s)
+	}
 	all, _, err := options(c, s)
 	if err != nil {
 		return nil, err
 	}
-	if all == nil {
-		all = []Option{} // a tenant with oauth alone and no provider yet
-	}
 	return &Action{Type: s.Type, Data: map[string]any{"type": "identification_data", "options": all}}, nil
 }
 
-func (identify) Understands(_ *Cursor, _ *tenant.Step, in *Answer) bool {
-	return in.has("identification")
+func (identify) Understands(c *Cursor, s *tenant.Step, in *Answer) bool {
+	return understands(c, s, in, "identification")
 }
 
 func (identify) Take(c *Cursor, s *tenant.Step, in *Answer) error {
-	i, v, err := choose(c, s, in, "identification")
-	if err != nil {
+	i, v, done, err := take(c, s, in, "identification")
+	if err != nil || !done {
 		return err
 	}
 	limit := LimitIdentify
-	if c.Ref.Type != tenant.Login {
+	if c.Ref.Type == tenant.Signup || c.Ref.Type == tenant.SignupLogin || c.Ref.Type == tenant.Promote {
 		limit = LimitSignup // it can't hide that a login id is taken, so it is slow to say so
 	}
 	if err := c.Allow(limit, ""); err != nil {
@@ -56,9 +58,9 @@ func (identify) Take(c *Cursor, s *tenant.Step, in *Answer) error {
 			return err
 		}
 		s = c.step()
-		i = branchOf(s, b.Identification) // Compile has seen that it is there
+		i = branchFor(s, b.Identification) // Compile has seen that it is there
 	}
-	if err := c.claim(v, owner); err != nil {
+	if err := c.claim(v, owner, s.OneOf[i].OnFailure); err != nil {
 		return err
 	}
 	c.mark(s, v.Claim)
@@ -67,18 +69,18 @@ func (identify) Take(c *Cursor, s *tenant.Step, in *Answer) error {
 }
 
 // claim makes the claim mean what it means in this flow.
-func (c *Cursor) claim(v Verdict, owner *tenant.Account) error {
+func (c *Cursor) claim(v Verdict, owner *tenant.Account, onFailure string) error {
 	c.Claim = v.Claim
 	switch {
-	case c.Ref.Type == tenant.Signup:
+	case c.Ref.Type == tenant.Signup || c.Ref.Type == tenant.Promote:
 		if owner != nil {
 			return tenant.ErrDuplicatedIdentity
 		}
-		if !c.Draft.NewUser {
+		if c.User == "" {
 			c.Draft.NewUser, c.User = true, c.NewID()
 		}
 		c.Draft.Identities = append(c.Draft.Identities, NewIdentity{Claim: v.Claim, Shown: v.Shown})
-	case owner == nil && c.Config().Accounts.RevealUnknownUsers:
+	case owner == nil && (onFailure == "error" || onFailure == "" && c.Config().Accounts.RevealUnknownUsers):
 		return tenant.ErrUserNotFound
 	case owner == nil:
 		c.Decoy = true
@@ -90,9 +92,10 @@ func (c *Cursor) claim(v Verdict, owner *tenant.Account) error {
 	return nil
 }
 
-func branchOf(s *tenant.Step, identification string) int {
+// branchFor finds the branch of a method; -1 when there is none.
+func branchFor(s *tenant.Step, method string) int {
 	for i := range s.OneOf {
-		if s.OneOf[i].Identification == identification {
+		if s.OneOf[i].Method() == method {
 			return i
 		}
 	}

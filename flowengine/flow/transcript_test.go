@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"encoding/base32"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
@@ -23,6 +24,10 @@ import (
 //	* Effect ...          the effects of the last move, in order
 //	t step/method ...     the trace of the last move
 //	back N                go back to the state after N moves (an old state token)
+//	wait N                N seconds pass
+//	approve               the link of the last message is followed and approved
+//	device TOKEN          the device shows this token
+//	signed USER           this user is signed in
 //	limit N               from here on every bucket holds N tries
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.flow")
@@ -84,7 +89,7 @@ func (p *player) flush() {
 	var r Result
 	var err error
 	if p.begin != nil {
-		r, err = p.program.Start(p.world, *p.begin, "", p.batch...)
+		r, err = p.program.Start(p.world, *p.begin, p.world.Signed, p.batch...)
 	} else {
 		var s State
 		decode(p.T, string(p.now), &s)
@@ -97,6 +102,7 @@ func (p *player) flush() {
 	p.last.Trace = r.Trace
 	if p.refused = err; err == nil {
 		p.last = r
+		p.world.apply(r.Effects)
 		p.now, err = json.Marshal(r.State)
 		if err != nil {
 			p.Fatal(err)
@@ -122,7 +128,7 @@ func (p *player) play() {
 		switch verb {
 		case "", "#":
 		case ">":
-			p.batch = append(p.batch, Input(rest))
+			p.batch = append(p.batch, Input(p.expand(rest)))
 		case "start":
 			f := strings.Fields(rest)
 			p.begin = &tenant.FlowRef{Type: tenant.FlowType(f[0]), Name: f[1]}
@@ -130,11 +136,21 @@ func (p *player) play() {
 			var i int
 			fmt.Sscan(rest, &i)
 			p.now = p.states[i]
+		case "wait":
+			var n int64
+			fmt.Sscan(rest, &n)
+			p.world.now += n
+		case "approve":
+			p.world.last.ApprovedAt = p.world.Now()
+		case "device":
+			p.world.Device = rest
+		case "signed":
+			p.world.Signed = rest
 		case "limit":
 			fmt.Sscan(rest, &p.world.limit)
 			p.world.used = nil
 		case "<":
-			p.mustContain(n, p.last.Action, rest)
+			p.mustContain(n, p.last.Action, p.expand(rest))
 		case "!":
 			p.refusal(n, rest)
 		case "*":
@@ -158,6 +174,39 @@ func (p *player) play() {
 		}
 	}
 	p.flush()
+}
+
+// expand puts in what the world knows: $CODE of the last message, $TOTP of the
+// key being set up or of the first user who has one, $RECOVERY, the first code shown.
+func (p *player) expand(s string) string {
+	if p.world.last != nil {
+		s = strings.ReplaceAll(s, "$CODE", p.world.last.secret)
+	}
+	if strings.Contains(s, "$TOTP") {
+		s = strings.ReplaceAll(s, "$TOTP", p.totp())
+	}
+	if strings.Contains(s, "$RECOVERY") {
+		s = strings.ReplaceAll(s, "$RECOVERY", p.last.Action.Data["recovery_codes"].([]string)[0])
+	}
+	return s
+}
+
+func (p *player) totp() string {
+	key, _ := p.last.Action.Data["secret"].(string)
+	for _, u := range p.world.Users {
+		for _, a := range u.Authenticators {
+			if a.Type == secondaryTOTP && key == "" {
+				var k totpKey
+				decode(p.T, strings.TrimPrefix(a.Secret, "sealed:"), &k)
+				key = k.Key
+			}
+		}
+	}
+	secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(key)
+	if err != nil {
+		p.Fatal(err)
+	}
+	return hotp(secret, p.world.Now().Unix()/30)
 }
 
 func (p *player) refusal(n int, want string) {

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,12 +21,17 @@ type world struct {
 	Ready []string // providers with credentials
 
 	ids    int
+	codes  map[string]*fakeCode
+	Device string
+	Signed string // who is signed in
 	limit  int
 	used   map[string]int
+	now    int64 // seconds after the beginning
+	last   *fakeCode
 	proved []string // hashes that a password matched
 }
 
-func (w *world) Now() time.Time { return time.Unix(1700000000, 0) }
+func (w *world) Now() time.Time { return time.Unix(1700000000+w.now, 0) }
 func (w *world) NewID() string  { w.ids++; return fmt.Sprint("id", w.ids) }
 
 func (w *world) Allow(limit Limit, user string) error {
@@ -71,6 +77,107 @@ func (w *world) Matches(hash, s string) (ok, stale bool, err error) {
 		w.proved = append(w.proved, hash)
 	}
 	return ok, ok && old, nil
+}
+
+type fakeCode struct {
+	tenant.Code
+	secret string
+	decoy  bool
+}
+
+// apply does what the effects ask for, as the engine would.
+func (w *world) apply(effects []Effect) {
+	for _, e := range effects {
+		switch e := e.(type) {
+		case Send:
+			for _, c := range w.codes {
+				if c.Purpose == e.Code.Purpose && c.Target == e.Code.Target {
+					c.EndedAt = w.Now()
+				}
+			}
+			if w.codes == nil {
+				w.codes = map[string]*fakeCode{}
+			}
+			w.codes[e.Code.ID] = &fakeCode{e.Code, e.Secret, e.Decoy}
+			w.last = w.codes[e.Code.ID]
+		case Use:
+			w.codes[e.Code].EndedAt = w.Now()
+		case Update:
+			for i := range w.Users {
+				for j := range w.Users[i].Authenticators {
+					if a := &w.Users[i].Authenticators[j]; a.ID == e.Authenticator.ID && a.Secret == e.Was {
+						a.Secret = e.Authenticator.Secret
+					}
+				}
+			}
+		case Create:
+			for i := range w.Users {
+				if w.Users[i].ID != e.User {
+					continue
+				}
+				for _, n := range e.Authenticators {
+					w.Users[i].Authenticators = append(w.Users[i].Authenticators, tenant.Authenticator{ID: n.ID, Type: n.Type, Secret: n.Secret})
+				}
+			}
+		case Remember:
+			for i := range w.Users {
+				if w.Users[i].ID == e.User {
+					w.Users[i].Authenticators = append(w.Users[i].Authenticators, tenant.Authenticator{Type: deviceTokenName, Secret: "device", CreatedAt: w.Now()})
+				}
+			}
+		}
+	}
+}
+
+func (w *world) Session() *tenant.Session {
+	if w.Signed == "" {
+		return nil
+	}
+	return &tenant.Session{UserID: w.Signed}
+}
+func (w *world) DeviceToken() string { return w.Device }
+func (w *world) SocketURL() string   { return "wss://example.com/ws" }
+func (w *world) Issuer() string      { return "example.com" }
+
+func (w *world) Random(n int) []byte {
+	w.ids++
+	return bytes.Repeat([]byte{byte(w.ids)}, n)
+}
+
+func (w *world) TryCode(id, code string) (bool, error) {
+	c := w.codes[id]
+	switch {
+	case c == nil || !c.EndedAt.IsZero() || !w.Now().Before(c.ExpiresAt):
+		return false, tenant.ErrOTPExpired
+	case c.Exhausted():
+		return false, tenant.ErrRateLimited
+	}
+	c.Attempts++
+	return c.secret == code && !c.decoy, nil
+}
+
+func (w *world) Code(id string) (*tenant.Code, error) {
+	if c := w.codes[id]; c != nil {
+		return &c.Code, nil
+	}
+	return nil, nil
+}
+
+func (w *world) Identities(user string) ([]tenant.Identity, error) {
+	var out []tenant.Identity
+	for _, u := range w.Users {
+		for _, c := range u.Claims {
+			if u.ID == user {
+				out = append(out, tenant.Identity{Claim: c, VerifiedAt: w.Now()})
+			}
+		}
+	}
+	return out, nil
+}
+
+func (w *world) Seal(id, plain string) (string, error) { return "sealed:" + plain, nil }
+func (w *world) Unseal(id, sealed string) (string, error) {
+	return strings.TrimPrefix(sealed, "sealed:"), nil
 }
 
 func (w *world) ProviderReady(alias string) bool { return slices.Contains(w.Ready, alias) }

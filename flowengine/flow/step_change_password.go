@@ -1,0 +1,91 @@
+package flow
+
+import (
+	"slices"
+	"time"
+
+	"github.com/usher-id/usher/tenant"
+)
+
+// Why a password has to change.
+const (
+	changeInvalid = "no_longer_valid" // it breaks the policy of today, or an admin says so
+	changeExpired = "expiry"
+)
+
+// changePassword asks for a new password when the one just used won't do any
+// longer.
+type changePassword struct{}
+
+func (changePassword) In(t tenant.FlowType) bool { return t == tenant.Login }
+
+func (changePassword) Offer(c *Cursor, s *tenant.Step) (*Action, error) {
+	if c.Change == "" {
+		return nil, nil
+	}
+	return &Action{Type: s.Type, Data: map[string]any{
+		"type": "new_password_data", "password_policy": c.Config().PasswordPolicy.Public(), "force_change_reason": c.Change}}, nil
+}
+
+func (changePassword) Understands(_ *Cursor, _ *tenant.Step, in *Answer) bool {
+	return in.has("new_password")
+}
+
+func (changePassword) Take(c *Cursor, _ *tenant.Step, in *Answer) error {
+	if err := c.newPassword(in); err != nil {
+		return err
+	}
+	c.Change = ""
+	c.pass()
+	return nil
+}
+
+// newPassword drafts the password that replaces the user's.
+func (c *Cursor) newPassword(in *Answer) error {
+	given, err := in.text("new_password")
+	if err != nil {
+		return err
+	}
+	policy := &c.Config().PasswordPolicy
+	if err := CheckPassword(policy, "/new_password", given); err != nil {
+		return err
+	}
+	if err := c.Allow(LimitPassword, c.subject()); err != nil {
+		return err
+	}
+	if err := c.unused(given); err != nil {
+		return err
+	}
+	c.Draft.NewPassword, err = c.Hash(given)
+	return err
+}
+
+// unused refuses a password that the user has, or had as the history rules say.
+func (c *Cursor) unused(password string) error {
+	account, err := c.Account(c.User)
+	if err != nil || account == nil {
+		return err
+	}
+	history := &c.Config().PasswordPolicy.History
+	var old []tenant.Authenticator
+	for _, a := range account.Authenticators {
+		if a.Type == primaryPassword && c.Ref.Type == tenant.Login || a.Type == tenant.OldPassword && history.Enabled() {
+			old = append(old, a)
+		}
+	}
+	slices.SortFunc(old, func(a, b tenant.Authenticator) int { return b.UpdatedAt.Compare(a.UpdatedAt) })
+	for i, a := range old {
+		recent := history.Days > 0 && c.Now().Sub(a.UpdatedAt) < time.Duration(history.Days)*24*time.Hour
+		if a.Type == tenant.OldPassword && i >= history.Size && !recent {
+			continue
+		}
+		same, _, err := c.Matches(a.Secret, password)
+		if err != nil {
+			return err
+		}
+		if same {
+			return tenant.ErrPasswordPolicy.WithCauses(tenant.Cause{Location: "/new_password", Kind: "history"})
+		}
+	}
+	return nil
+}

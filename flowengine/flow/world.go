@@ -1,0 +1,131 @@
+package flow
+
+import (
+	"time"
+
+	"github.com/usher-id/usher/tenant"
+)
+
+// World is what a run may look at. It is made for one request, and none of its
+// verbs changes anything, but two: Allow and TryCode count the asking. A guess
+// is paid for before it is looked at, and stays paid for when the input is
+// refused or the client goes back to an old state, so the count can be no part
+// of State and no Effect.
+type World interface {
+	Now() time.Time
+	// Session is who is signed in on the device that asks; nil when nobody is.
+	Session() *tenant.Session
+	// DeviceToken is the hash of the token that the device was remembered by;
+	// "" when it wasn't.
+	DeviceToken() string
+	// SocketURL is where a client waits for news of the run.
+	SocketURL() string
+
+	// Issuer names the tenant to authenticator apps: its primary host.
+	Issuer() string
+
+	NewID() string       // UUIDv7
+	Random(n int) []byte // from a cryptographic source
+
+	// Allow pays for a try about a subject ("" for none): a user's id, or an
+	// address that is written to. tenant.ErrRateLimited once a bucket is empty,
+	// tenant.ErrAccountLockout while the user is locked out.
+	Allow(limit Limit, subject string) error
+	// TryCode pays for a try at a code and says whether it was right.
+	// tenant.ErrRateLimited once every try was used up, tenant.ErrOTPExpired
+	// when it has expired, was used or was replaced.
+	TryCode(id, code string) (bool, error)
+	// Code reads what was sent, without the secret; nil when it is unknown.
+	Code(id string) (*tenant.Code, error)
+
+	// AccountByClaim finds whose a canonical claim is; nil when nobody's.
+	AccountByClaim(claim tenant.Claim) (*tenant.Account, error)
+	// Account reads a user by id; nil when there is none any more.
+	Account(user string) (*tenant.Account, error)
+	// Identities lists a user's claims.
+	Identities(user string) ([]tenant.Identity, error)
+
+	// Hash hashes a new password as the tenant's configuration says;
+	// tenant.ErrUnavailable when too many wait.
+	Hash(password string) (string, error)
+	// Matches compares a password with a hash in constant time; stale says
+	// that the hash is not of the kind the tenant uses now. With the hash ""
+	// it takes as long as a real comparison and answers false.
+	Matches(hash, password string) (ok, stale bool, err error)
+	// Seal hides the secret of the authenticator with this id; Unseal shows it.
+	Seal(authenticator, plain string) (string, error)
+	Unseal(authenticator, sealed string) (string, error)
+
+	// ProviderReady says whether an OAuth provider has its credentials.
+	ProviderReady(alias string) bool
+}
+
+// Limit names a kind of try that is counted. Which buckets it fills, and how
+// large they are, is the tenant's configuration.
+type Limit string
+
+// The limits.
+const (
+	LimitSignup       Limit = "signup"
+	LimitIdentify     Limit = "identify"
+	LimitPassword     Limit = "password"
+	LimitTOTP         Limit = "totp"
+	LimitRecoveryCode Limit = "recovery_code"
+	LimitDeviceToken  Limit = "device_token"
+	LimitOTP          Limit = "otp"        // a try at any one-time code
+	LimitSendEmail    Limit = "send_email" // subject: the address
+	LimitSendSMS      Limit = "send_sms"   // subject: the number; WhatsApp counts here too
+)
+
+// Effect is something the caller must do with the new State, in one
+// transaction.
+type Effect interface{ effect() }
+
+// The effects a run can ask for.
+type (
+	// Create writes the draft.
+	Create struct {
+		User string
+		Draft
+		Proved []tenant.Claim // identities and addresses among these are verified
+	}
+	// Update replaces the secret of an authenticator that holds Was. When it
+	// holds something else by now, a Must is a refusal of the whole move
+	// (tenant.ErrInvalidCredentials: the credential was spent elsewhere), and
+	// the rest is skipped.
+	Update struct {
+		Authenticator tenant.Authenticator // with the new Secret
+		Was           string
+		Must          bool
+	}
+	// Send makes a code and hands it to delivery; the older codes of the run
+	// for the same purpose and target die.
+	Send struct {
+		Code   tenant.Code // without the hash
+		Secret string
+		Decoy  bool // nobody is written to
+	}
+	// Use ends a code that was right; when it has ended by now the move is
+	// refused (tenant.ErrOTPExpired).
+	Use struct{ Code string }
+	// Open opens a session for the user.
+	Open struct {
+		User string
+		AMR  []string
+	}
+	// Remember makes a device token for the user.
+	Remember struct{ User string }
+	// Forget voids the user's device tokens and, if asked, ends the sessions.
+	Forget struct {
+		User     string
+		Sessions bool
+	}
+)
+
+func (Create) effect()   {}
+func (Update) effect()   {}
+func (Send) effect()     {}
+func (Use) effect()      {}
+func (Open) effect()     {}
+func (Remember) effect() {}
+func (Forget) effect()   {}
