@@ -28,28 +28,28 @@ type FlowRef struct {
 
 // Flow is one flow as a tenant defines it.
 type Flow struct {
-	Name  string `json:"name" jsonschema:"minLength=1,maxLength=64,pattern=^[A-Za-z0-9_.-]+$"`
-	Steps []Step `json:"steps" jsonschema:"minItems=1"`
+	Name  string `json:"name" jsonschema:"required,minLength=1,maxLength=64,pattern=^[A-Za-z0-9_.-]+$"`
+	Steps []Step `json:"steps" jsonschema:"required,minItems=1,maxItems=50"`
 }
 
 // Step is one node of a flow's tree.
 type Step struct {
-	Name       string   `json:"name,omitempty"`
-	Type       string   `json:"type"`
-	TargetStep string   `json:"target_step,omitempty"` // the step whose claim this one is about
-	Optional   bool     `json:"optional,omitempty"`
-	OneOf      []Branch `json:"one_of,omitempty"`
+	Name       string   `json:"name,omitempty" jsonschema:"maxLength=64"`
+	Type       string   `json:"type" jsonschema:"required,maxLength=64"`
+	TargetStep string   `json:"target_step,omitempty" jsonschema:"maxLength=64" jsonschema_description:"The name of the step whose claim this one is about."`
+	Optional   bool     `json:"optional,omitempty" jsonschema_description:"Pass the step by when the user has nothing to take it with."`
+	OneOf      []Branch `json:"one_of,omitempty" jsonschema:"maxItems=50" jsonschema_description:"The ways to take the step, in the order they are offered."`
 }
 
 // Branch is one way to take a step. It names an identification or an
 // authentication, never both.
 type Branch struct {
-	Identification string `json:"identification,omitempty"`
-	Authentication string `json:"authentication,omitempty"`
-	TargetStep     string `json:"target_step,omitempty"`
-	SignupFlow     string `json:"signup_flow,omitempty"` // in signup_login: where a new user goes on
-	LoginFlow      string `json:"login_flow,omitempty"`  // in signup_login: where a known user goes on
-	Steps          []Step `json:"steps,omitempty"`       // taken after this branch, before the next step
+	Identification string `json:"identification,omitempty" jsonschema:"maxLength=64"`
+	Authentication string `json:"authentication,omitempty" jsonschema:"maxLength=64"`
+	TargetStep     string `json:"target_step,omitempty" jsonschema:"maxLength=64" jsonschema_description:"The name of the step whose claim this one is about."`
+	SignupFlow     string `json:"signup_flow,omitempty" jsonschema:"maxLength=64" jsonschema_description:"In signup_login: where a new user goes on."`
+	LoginFlow      string `json:"login_flow,omitempty" jsonschema:"maxLength=64" jsonschema_description:"In signup_login: where a known user goes on."`
+	Steps          []Step `json:"steps,omitempty" jsonschema:"maxItems=50" jsonschema_description:"Taken after this branch, before the next step."`
 }
 
 // Method is the name of the method that the branch uses.
