@@ -85,6 +85,7 @@ type Secret struct {
 type UserFilter struct {
 	Search string    // the beginning of a login id, or a user's id
 	State  UserState // "" for all
+	IDs    []string  // only these users; nil for all
 }
 
 // UserReader reads users.
