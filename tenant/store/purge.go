@@ -54,10 +54,10 @@ func purgeRuns(ctx context.Context, tx bun.Tx, skipLocked string, now time.Time,
 	if err := q.Scan(ctx); err != nil || len(rows) == 0 {
 		return nil, err
 	}
-	keys := make([][]string, len(rows))
+	keys := make([]bun.TupleValues, len(rows))
 	for i := range rows {
 		r := &rows[i]
-		keys[i] = []string{r.TenantID, r.ID}
+		keys[i] = bun.Tuple([]string{r.TenantID, r.ID})
 		if r.Status == string(tenant.RunNew) || r.Status == string(tenant.RunPending) {
 			run := r.noun()
 			run.Status = tenant.RunCancelled

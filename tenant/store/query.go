@@ -118,10 +118,16 @@ func (s *Store) transact(ctx context.Context, durable bool, fn func(bun.Tx) erro
 		return err
 	}
 	defer end()
-	defer tx.Rollback() //nolint:errcheck // after the commit there is nothing to roll back
+	done := false
+	defer func() {
+		if !done { // fn failed or panicked
+			tx.Rollback() //nolint:errcheck // the failure that led here counts
+		}
+	}()
 	if err := fn(tx); err != nil {
 		return err
 	}
+	done = true
 	return tx.Commit()
 }
 
