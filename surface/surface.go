@@ -111,7 +111,11 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, route string, h Han
 	if body == nil {
 		status = http.StatusNoContent
 	}
-	write(w, status, body)
+	if raw, ok := body.(answered); ok {
+		status = raw.status
+	} else {
+		write(w, status, body)
+	}
 	took := time.Since(begun)
 	d.options.Metrics.inFlight(d.name, -1)
 	d.options.Metrics.answered(d.name, route, r.Method, status, took)
