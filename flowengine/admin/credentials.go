@@ -2,88 +2,74 @@ package admin
 
 import (
 	"context"
-	"encoding/json"
+	"slices"
 
-	"github.com/usher-id/usher/flowengine/flow"
 	"github.com/usher-id/usher/tenant"
-	"github.com/usher-id/usher/tenant/secret"
 )
 
-// AddIdentity gives a user a further login id. ErrUserNotFound, ErrValidation,
-// ErrDuplicatedIdentity.
+// AddIdentity gives a user a login id. ErrValidation, ErrDuplicatedIdentity,
+// ErrUserNotFound.
 func (s *Service) AddIdentity(ctx context.Context, a Actor, slug, userID string, n NewIdentity) (*tenant.UserRecord, error) {
-	claim, err := flow.NormalizeClaim(n.Kind, n.Value)
-	if err != nil {
-		return nil, err
-	}
-	return s.changeCredentials(ctx, a, slug, userID, "user.identity.add", map[string]any{"identity": claim}, func(tx tenant.Tx, u *tenant.UserRecord) error {
-		now := s.Now()
-		i := &tenant.Identity{TenantID: u.TenantID, ID: secret.NewID(), UserID: u.ID, Claim: claim, Shown: n.Value, CreatedAt: now}
-		if n.Verified {
-			i.VerifiedAt = now
+	return s.changeUser(ctx, a, slug, userID, "user.add_identity", func(c *change, u *tenant.UserRecord) error {
+		if len(u.Identities) >= maxIdentities {
+			return tenant.Invalidf("/identity", "max_items", "a user has at most %d login ids", maxIdentities)
 		}
-		return tx.AddIdentity(i)
+		id, err := newIdentity(u.TenantID, u.ID, n, "/value", s.now())
+		if err != nil {
+			return err
+		}
+		u.Identities = append(u.Identities, *id)
+		c.detail = detail{"kind": id.Kind, "identity": id.ID}
+		return firstOf(c.AddIdentity(id), c.UpdateUser(&u.User))
 	})
 }
 
-// RemoveIdentity takes a login id from a user. ErrUserNotFound, ErrNotFound
-// when it isn't theirs.
+// RemoveIdentity takes a login id from a user. ErrUserNotFound, ErrNotFound,
+// ErrLastWayIn for the last one of an operator's.
 func (s *Service) RemoveIdentity(ctx context.Context, a Actor, slug, userID, identityID string) (*tenant.UserRecord, error) {
-	return s.changeCredentials(ctx, a, slug, userID, "user.identity.remove", map[string]any{"identity_id": identityID}, func(tx tenant.Tx, u *tenant.UserRecord) error {
-		for _, i := range u.Identities {
-			if i.ID == identityID {
-				return tx.RemoveIdentity(u.TenantID, identityID)
-			}
+	return s.strip(ctx, a, slug, userID, "user.remove_identity", func(c *change, u *tenant.UserRecord) (left int, err error) {
+		i := slices.IndexFunc(u.Identities, func(id tenant.Identity) bool { return id.ID == identityID })
+		if i < 0 {
+			return 0, tenant.ErrNotFound
 		}
-		return tenant.ErrNotFound.Says("the user has no such identity")
+		c.detail = detail{"kind": u.Identities[i].Kind, "identity": identityID}
+		u.Identities = slices.Delete(u.Identities, i, i+1)
+		return len(u.Identities), c.RemoveIdentity(c.t.ID, identityID)
 	})
 }
 
 // RemoveAuthenticator takes a credential from a user and ends the sessions that
-// it may have opened. ErrUserNotFound, ErrNotFound when it isn't theirs.
+// it may have opened. ErrUserNotFound, ErrNotFound, ErrLastWayIn for the last
+// one of an operator's.
 func (s *Service) RemoveAuthenticator(ctx context.Context, a Actor, slug, userID, authenticatorID string) (*tenant.UserRecord, error) {
-	return s.changeCredentials(ctx, a, slug, userID, "user.authenticator.remove", map[string]any{"authenticator_id": authenticatorID}, func(tx tenant.Tx, u *tenant.UserRecord) error {
-		for _, x := range u.Authenticators {
-			if x.ID == authenticatorID {
-				if _, err := tx.RevokeSessions(u.TenantID, tenant.SessionSelector{UserID: u.ID}, s.Now()); err != nil {
-					return err
-				}
-				return tx.RemoveAuthenticator(u.TenantID, authenticatorID)
-			}
+	return s.strip(ctx, a, slug, userID, "user.remove_authenticator", func(c *change, u *tenant.UserRecord) (left int, err error) {
+		i := slices.IndexFunc(u.Authenticators, func(au tenant.Authenticator) bool { return au.ID == authenticatorID })
+		if i < 0 {
+			return 0, tenant.ErrNotFound
 		}
-		return tenant.ErrNotFound.Says("the user has no such authenticator")
+		ended, err := c.RevokeSessions(c.t.ID, tenant.SessionSelector{UserID: userID}, s.now())
+		if err != nil {
+			return 0, err
+		}
+		c.detail = detail{"type": u.Authenticators[i].Type, "authenticator": authenticatorID, "sessions": ended}
+		u.Authenticators = slices.Delete(u.Authenticators, i, i+1)
+		return len(u.Authenticators), c.RemoveAuthenticator(c.t.ID, authenticatorID)
 	})
 }
 
-// changeCredentials does something to what a user signs in with, and audits it.
-func (s *Service) changeCredentials(ctx context.Context, a Actor, slug, userID, action string, detail map[string]any, change func(tenant.Tx, *tenant.UserRecord) error) (*tenant.UserRecord, error) {
-	what, err := json.Marshal(detail)
-	if err != nil {
-		return nil, err
-	}
-	var after *tenant.UserRecord
-	err = s.Store.Change(ctx, func(tx tenant.Tx) error {
-		t, err := tx.Tenant(slug)
-		if err != nil {
-			return err
-		}
-		before, err := tx.User(t.ID, userID)
-		if err != nil {
-			return err
-		}
-		if err := change(tx, before); err != nil {
-			return err
-		}
-		if after, err = tx.User(t.ID, userID); err != nil {
-			return err
-		}
-		return tx.Audit(&tenant.AuditEvent{
-			TenantID: t.ID, ID: secret.NewID(), At: s.Now(), Category: tenant.AuditAdmin, Action: action, Outcome: "success",
-			ActorKind: a.Kind, ActorID: a.ID, IP: a.IP, RequestID: a.RequestID, UserID: userID, Detail: what,
+// strip takes something from a user; the last of its kind not from the last
+// operator.
+func (s *Service) strip(ctx context.Context, a Actor, slug, userID, action string, take func(*change, *tenant.UserRecord) (left int, err error)) (*tenant.UserRecord, error) {
+	var u *tenant.UserRecord
+	err := s.sparingOperator(ctx, slug, userID, func(guard func(*change) error) (err error) {
+		u, err = s.changeUser(ctx, a, slug, userID, action, func(c *change, u *tenant.UserRecord) error {
+			left, err := take(c, u)
+			if err == nil && left == 0 {
+				err = guard(c)
+			}
+			return firstOf(err, c.UpdateUser(&u.User))
 		})
+		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return after, nil
+	return u, err
 }

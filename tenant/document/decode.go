@@ -2,6 +2,7 @@ package document
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 
 	"github.com/usher-id/usher/tenant"
@@ -83,4 +84,22 @@ func merge(target, patch any) any {
 		}
 	}
 	return object
+}
+
+// MergeObject merges a JSON patch (RFC 7396) into a JSON object; both must be
+// objects, and nil stands for an empty one. The result is canonical: its keys
+// are sorted.
+func MergeObject(old, patch json.RawMessage) (json.RawMessage, error) {
+	t := &tree{}
+	if len(old) == 0 {
+		old = json.RawMessage("{}")
+	}
+	target, change := t.json(old), t.json(patch)
+	if _, ok := change.(map[string]any); !ok && len(t.problems) == 0 {
+		t.fail(nil, WrongType, "must be an object")
+	}
+	if len(t.problems) > 0 {
+		return nil, errors.New(t.problems[0].Message)
+	}
+	return json.Marshal(merge(target, change))
 }
