@@ -93,7 +93,7 @@ CREATE TABLE identity (
 -- Value first: it also answers a search by the beginning of a login id.
 CREATE UNIQUE INDEX identity_value ON identity (tenant_id, value, kind);
 CREATE INDEX identity_shown ON identity (tenant_id, shown) WHERE shown <> value;
-CREATE INDEX identity_user ON identity (tenant_id, user_id);
+CREATE INDEX identity_by_user ON identity (tenant_id, user_id);
 
 CREATE TABLE authenticator (
     tenant_id  TEXT   NOT NULL,
@@ -106,7 +106,7 @@ CREATE TABLE authenticator (
     PRIMARY KEY (tenant_id, id),
     FOREIGN KEY (tenant_id, user_id) REFERENCES user_account (tenant_id, id) ON DELETE CASCADE
 );
-CREATE INDEX authenticator_user ON authenticator (tenant_id, user_id);
+CREATE INDEX authenticator_by_user ON authenticator (tenant_id, user_id);
 
 CREATE TABLE session (
     tenant_id        TEXT   NOT NULL,
@@ -127,7 +127,7 @@ CREATE TABLE session (
     FOREIGN KEY (tenant_id, user_id) REFERENCES user_account (tenant_id, id) ON DELETE CASCADE
 );
 CREATE UNIQUE INDEX session_token_hash ON session (tenant_id, token_hash);
-CREATE INDEX session_user ON session (tenant_id, user_id, id);
+CREATE INDEX session_by_user ON session (tenant_id, user_id, id);
 CREATE INDEX session_expires_at ON session (expires_at);
 
 CREATE TABLE flow_run (
@@ -156,7 +156,7 @@ CREATE TABLE flow_run (
     audited          BOOLEAN NOT NULL, -- its end is in the audit log
     PRIMARY KEY (tenant_id, id)
 );
-CREATE INDEX flow_run_user ON flow_run (tenant_id, user_id, id) WHERE user_id <> '';
+CREATE INDEX flow_run_by_user ON flow_run (tenant_id, user_id, id) WHERE user_id <> '';
 CREATE INDEX flow_run_expires_at ON flow_run (expires_at) WHERE walkable;
 CREATE INDEX flow_run_unaudited ON flow_run (tenant_id, finished_at) WHERE status IN ('finished', 'complete') AND NOT audited;
 
@@ -170,7 +170,7 @@ CREATE TABLE flow_state (
     PRIMARY KEY (tenant_id, token_hash),
     FOREIGN KEY (tenant_id, run_id) REFERENCES flow_run (tenant_id, id) ON DELETE CASCADE
 );
-CREATE INDEX flow_state_run ON flow_state (tenant_id, run_id);
+CREATE INDEX flow_state_by_run ON flow_state (tenant_id, run_id);
 
 -- Generic cell rate algorithm: tat is the theoretical arrival time. It bounds
 -- strangers too, so there may be no such tenant.
@@ -228,7 +228,7 @@ CREATE TABLE audit_log (
 );
 CREATE UNIQUE INDEX audit_log_seq ON audit_log (tenant_id, seq) WHERE seq > 0;
 CREATE INDEX audit_log_unsealed ON audit_log (tenant_id, id) WHERE seq = 0;
-CREATE INDEX audit_log_user ON audit_log (tenant_id, user_id, seq) WHERE user_id <> '';
+CREATE INDEX audit_log_by_user ON audit_log (tenant_id, user_id, seq) WHERE user_id <> '';
 
 -- Where a tenant's chain ends. Whoever extends it locks this row.
 CREATE TABLE audit_head (

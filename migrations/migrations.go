@@ -2,7 +2,6 @@ package migrations
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
@@ -110,33 +109,30 @@ const lock = 0x7573686572 // "usher"
 
 // step applies the next step, if there is one, and says whether there was.
 func step(ctx context.Context, conn bun.Conn) (applied bool, err error) {
-	tx, err := conn.BeginTx(ctx, &sql.TxOptions{})
-	if err != nil {
-		return false, err
-	}
-	defer tx.Rollback() //nolint:errcheck // after the commit there is nothing to roll back
-	pg := conn.Dialect().Name() == dialect.PG
-	if pg {
-		if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock(?)", lock); err != nil {
-			return false, err
+	err = conn.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		pg := tx.Dialect().Name() == dialect.PG
+		if pg {
+			if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock(?)", lock); err != nil {
+				return err
+			}
 		}
-	}
-	have, want, err := Version(ctx, tx)
-	switch {
-	case err != nil || have == want:
-		return false, err
-	case have > want:
-		return false, fmt.Errorf("%w: it is at step %d and this program knows %d; run a newer one", ErrNewerSchema, have, want)
-	}
-	m := all[have]
-	if _, err := tx.Tx.ExecContext(ctx, forDialect(record+m.SQL, pg)); err != nil {
-		return false, fmt.Errorf("migration %04d_%s: %w", m.Number, m.Name, err)
-	}
-	if _, err := tx.ExecContext(ctx, "INSERT INTO schema_migration (number, name, applied_at) VALUES (?, ?, ?)",
-		m.Number, m.Name, time.Now().UnixMilli()); err != nil {
-		return false, err
-	}
-	return true, tx.Commit()
+		have, want, err := Version(ctx, tx)
+		switch {
+		case err != nil || have == want:
+			return err
+		case have > want:
+			return fmt.Errorf("%w: it is at step %d and this program knows %d; run a newer one", ErrNewerSchema, have, want)
+		}
+		m := all[have]
+		if _, err := tx.Tx.ExecContext(ctx, forDialect(record+m.SQL, pg)); err != nil {
+			return fmt.Errorf("migration %04d_%s: %w", m.Number, m.Name, err)
+		}
+		applied = true
+		_, err = tx.ExecContext(ctx, "INSERT INTO schema_migration (number, name, applied_at) VALUES (?, ?, ?)",
+			m.Number, m.Name, time.Now().UnixMilli())
+		return err
+	})
+	return applied && err == nil, err
 }
 
 const record = `CREATE TABLE IF NOT EXISTS schema_migration (

@@ -8,18 +8,18 @@ package tenant
 // A document says only what differs from [DefaultConfig]: decode into a copy of
 // that. Durations are whole seconds.
 type Config struct {
-	Identifications Identifications `json:"identifications"`
-	Authenticators  Authenticators  `json:"authenticators"`
-	PasswordPolicy  PasswordPolicy  `json:"password_policy"`
-	OAuthProviders  []OAuthProvider `json:"oauth_providers" jsonschema:"maxItems=50"`
-	OTP             OTP             `json:"otp"`
-	Verification    Verification    `json:"verification"`
-	Recovery        Recovery        `json:"recovery"`
-	Accounts        Accounts        `json:"accounts"`
-	Flows           Flows           `json:"flows"`
-	Sessions        Sessions        `json:"sessions"`
-	Limits          Limits          `json:"limits"`
-	Web             Web             `json:"web"`
+	Identifications Identifications `json:"identifications" jsonschema_description:"How users may say who they are."`
+	Authenticators  Authenticators  `json:"authenticators" jsonschema_description:"With what users may prove it."`
+	PasswordPolicy  PasswordPolicy  `json:"password_policy" jsonschema_description:"What a new password must meet."`
+	OAuthProviders  []OAuthProvider `json:"oauth_providers" jsonschema:"maxItems=50" jsonschema_description:"OAuth 2.0 and OpenID providers that users may come from. Their client secrets are kept apart, sealed."`
+	OTP             OTP             `json:"otp" jsonschema_description:"How one-time codes and links are made."`
+	Verification    Verification    `json:"verification" jsonschema_description:"Which addresses a new user has to verify."`
+	Recovery        Recovery        `json:"recovery" jsonschema_description:"How users who lost their password get in again."`
+	Accounts        Accounts        `json:"accounts" jsonschema_description:"Who may have an account and what strangers may learn."`
+	Flows           Flows           `json:"flows" jsonschema_description:"The tenant's own flows and how long a run may take."`
+	Sessions        Sessions        `json:"sessions" jsonschema_description:"How long users stay signed in."`
+	Limits          Limits          `json:"limits" jsonschema_description:"How often things may be tried."`
+	Web             Web             `json:"web" jsonschema_description:"Which browsers' origins may call the flow API."`
 }
 
 // Identifications says how users may say who they are, in the order shown.
@@ -32,9 +32,9 @@ type Authenticators struct {
 	Primary       []string        `json:"primary" jsonschema:"enum=primary_password,enum=primary_oob_otp_email,enum=primary_oob_otp_sms,uniqueItems=true" jsonschema_description:"The first factors, in the order they are offered."`
 	Secondary     []string        `json:"secondary" jsonschema:"enum=secondary_password,enum=secondary_oob_otp_email,enum=secondary_oob_otp_sms,enum=secondary_totp,uniqueItems=true" jsonschema_description:"The second factors, in the order they are offered."`
 	SecondaryMode SecondaryMode   `json:"secondary_mode" jsonschema:"enum=disabled,enum=if_exists,enum=required" jsonschema_description:"When a second factor is asked for."`
-	DeviceToken   DeviceTokens    `json:"device_token"`
-	RecoveryCodes RecoveryCodes   `json:"recovery_codes"`
-	Password      PasswordHashing `json:"password"`
+	DeviceToken   DeviceTokens    `json:"device_token" jsonschema_description:"Whether devices may be remembered."`
+	RecoveryCodes RecoveryCodes   `json:"recovery_codes" jsonschema_description:"Codes that replace a lost second factor."`
+	Password      PasswordHashing `json:"password" jsonschema_description:"How new passwords are hashed."`
 }
 
 // PasswordHashing says how new passwords are hashed. Hashes of another kind go
@@ -55,12 +55,12 @@ type Flows struct {
 	LifetimeSeconds    int `json:"lifetime_seconds" jsonschema:"minimum=60,maximum=86400" jsonschema_description:"A run ends this long after its last input."`
 	MaxLifetimeSeconds int `json:"max_lifetime_seconds" jsonschema:"minimum=60,maximum=86400" jsonschema_description:"A run ends this long after its start, whatever comes in."`
 
-	SignupFlows          []Flow `json:"signup_flows,omitempty"`
-	LoginFlows           []Flow `json:"login_flows,omitempty"`
-	SignupLoginFlows     []Flow `json:"signup_login_flows,omitempty"`
-	ReauthFlows          []Flow `json:"reauth_flows,omitempty"`
-	AccountRecoveryFlows []Flow `json:"account_recovery_flows,omitempty"`
-	PromoteFlows         []Flow `json:"promote_flows,omitempty"`
+	SignupFlows          []Flow `json:"signup_flows,omitempty" jsonschema:"maxItems=50" jsonschema_description:"How users sign up. A flow named default replaces the derived one."`
+	LoginFlows           []Flow `json:"login_flows,omitempty" jsonschema:"maxItems=50" jsonschema_description:"How users log in. A flow named default replaces the derived one."`
+	SignupLoginFlows     []Flow `json:"signup_login_flows,omitempty" jsonschema:"maxItems=50" jsonschema_description:"How users sign up or log in, whichever fits who they say they are. A flow named default replaces the derived one."`
+	ReauthFlows          []Flow `json:"reauth_flows,omitempty" jsonschema:"maxItems=50" jsonschema_description:"How signed-in users prove themselves again. A flow named default replaces the derived one."`
+	AccountRecoveryFlows []Flow `json:"account_recovery_flows,omitempty" jsonschema:"maxItems=50" jsonschema_description:"How users who lost a password get in again. A flow named default replaces the derived one."`
+	PromoteFlows         []Flow `json:"promote_flows,omitempty" jsonschema:"maxItems=50" jsonschema_description:"How anonymous users become full ones. A flow named default replaces the derived one."`
 }
 
 // Of lists the tenant's own flows of one type.
@@ -90,10 +90,10 @@ type Sessions struct {
 
 // Limits bounds how often things may be tried.
 type Limits struct {
-	SignupPerIP          Rate `json:"signup_per_ip"`
-	IdentifyPerIP        Rate `json:"identify_per_ip"`
-	PasswordPerIP        Rate `json:"password_per_ip"`
-	PasswordPerUserPerIP Rate `json:"password_per_user_per_ip"`
+	SignupPerIP          Rate `json:"signup_per_ip" jsonschema_description:"Sign-ups, by address."`
+	IdentifyPerIP        Rate `json:"identify_per_ip" jsonschema_description:"Login ids told, by address."`
+	PasswordPerIP        Rate `json:"password_per_ip" jsonschema_description:"Passwords tried, by address."`
+	PasswordPerUserPerIP Rate `json:"password_per_user_per_ip" jsonschema_description:"Passwords tried for one user, by address."`
 }
 
 // Rate allows Burst tries in Period seconds. A burst of 0 means no limit.
@@ -104,7 +104,7 @@ type Rate struct {
 
 // Web says which browsers' origins may call the flow API.
 type Web struct {
-	AllowedOrigins []string `json:"allowed_origins" jsonschema:"maxItems=100" jsonschema_description:"Origins (RFC 6454) that CORS admits, such as https://app.example.com."`
+	AllowedOrigins []string `json:"allowed_origins" jsonschema:"maxItems=100,uniqueItems=true" jsonschema_description:"Origins (RFC 6454) that CORS admits, such as https://app.example.com."`
 }
 
 // DefaultConfig is what a new tenant starts with: e-mail and password, with

@@ -28,37 +28,36 @@ type FlowRef struct {
 
 // Flow is one flow as a tenant defines it.
 type Flow struct {
-	Name  string `json:"name" jsonschema:"minLength=1,maxLength=64,pattern=^[A-Za-z0-9_.-]+$"`
-	Steps []Step `json:"steps" jsonschema:"minItems=1"`
+	Name  string `json:"name" jsonschema:"required,minLength=1,maxLength=64,pattern=^[A-Za-z0-9_.-]+$"`
+	Steps []Step `json:"steps" jsonschema:"required,minItems=1,maxItems=50"`
 }
 
 // Step is one node of a flow's tree.
 type Step struct {
-	Name       string   `json:"name,omitempty"`
-	Type       string   `json:"type"`
-	TargetStep string   `json:"target_step,omitempty"` // the step whose claim this one is about
-	Optional   bool     `json:"optional,omitempty"`
-	OneOf      []Branch `json:"one_of,omitempty"`
+	Name       string   `json:"name,omitempty" jsonschema:"maxLength=64"`
+	Type       string   `json:"type" jsonschema:"required,maxLength=64"`
+	TargetStep string   `json:"target_step,omitempty" jsonschema:"maxLength=64" jsonschema_description:"The name of the step whose claim this one is about."`
+	Optional   bool     `json:"optional,omitempty" jsonschema_description:"Pass the step by when the user has nothing to take it with."`
+	OneOf      []Branch `json:"one_of,omitempty" jsonschema:"maxItems=50" jsonschema_description:"The ways to take the step, in the order they are offered."`
 
-	EnrollmentAllowed     bool           `json:"enrollment_allowed,omitempty"`     // authenticate: a user without any of the methods sets one up
-	UserProfile           []ProfileField `json:"user_profile,omitempty"`           // fill_user_profile: what is asked for
-	EnumerateDestinations bool           `json:"enumerate_destinations,omitempty"` // select_destination: offer all addresses of the user
-	AllowedChannels       []Destination  `json:"allowed_channels,omitempty"`       // select_destination: instead of the tenant's
+	EnrollmentAllowed     bool           `json:"enrollment_allowed,omitempty" jsonschema_description:"authenticate: a user without any of the methods sets one up."`
+	UserProfile           []ProfileField `json:"user_profile,omitempty" jsonschema:"maxItems=50" jsonschema_description:"fill_user_profile: what is asked for."`
+	EnumerateDestinations bool           `json:"enumerate_destinations,omitempty" jsonschema_description:"select_destination: offer all addresses of the user."`
+	AllowedChannels       []Destination  `json:"allowed_channels,omitempty" jsonschema:"maxItems=10" jsonschema_description:"select_destination: instead of the tenant's."`
 }
 
 // Branch is one way to take a step. It names an identification or an
 // authentication, never both.
 type Branch struct {
-	Identification string `json:"identification,omitempty"`
-	Authentication string `json:"authentication,omitempty"`
-	TargetStep     string `json:"target_step,omitempty"`
-	SignupFlow     string `json:"signup_flow,omitempty"` // in signup_login: where a new user goes on
-	LoginFlow      string `json:"login_flow,omitempty"`  // in signup_login: where a known user goes on
-	// VerificationRequired says whether an address has to be proved before it
-	// becomes an authenticator; absent means yes.
-	VerificationRequired *bool  `json:"verification_required,omitempty"`
-	OnFailure            string `json:"on_failure,omitempty" jsonschema:"enum=ignore,enum=error"` // account_recovery: what an unknown login id does
-	Steps                []Step `json:"steps,omitempty"`                                          // taken after this branch, before the next step
+	Identification string `json:"identification,omitempty" jsonschema:"maxLength=64"`
+	Authentication string `json:"authentication,omitempty" jsonschema:"maxLength=64"`
+	TargetStep     string `json:"target_step,omitempty" jsonschema:"maxLength=64" jsonschema_description:"The name of the step whose claim this one is about."`
+	SignupFlow     string `json:"signup_flow,omitempty" jsonschema:"maxLength=64" jsonschema_description:"In signup_login: where a new user goes on."`
+	LoginFlow      string `json:"login_flow,omitempty" jsonschema:"maxLength=64" jsonschema_description:"In signup_login: where a known user goes on."`
+	// A pointer, because absent means true.
+	VerificationRequired *bool  `json:"verification_required,omitempty" jsonschema_description:"create_authenticator: whether an address has to be proved before it becomes one; true unless given."`
+	OnFailure            string `json:"on_failure,omitempty" jsonschema:"enum=ignore,enum=error" jsonschema_description:"account_recovery: what an unknown login id does; as reveal_unknown_users says unless given."`
+	Steps                []Step `json:"steps,omitempty" jsonschema:"maxItems=50" jsonschema_description:"Taken after this branch, before the next step."`
 }
 
 // Method is the name of the method that the branch uses.

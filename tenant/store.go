@@ -85,6 +85,7 @@ type Secret struct {
 type UserFilter struct {
 	Search string    // the beginning of a login id, or a user's id
 	State  UserState // "" for all
+	IDs    []string  // only these users; nil for all
 }
 
 // UserReader reads users.
@@ -99,6 +100,17 @@ type UserReader interface {
 	// kinds, or no authenticator of the given types; authenticators nil means
 	// that none is needed.
 	CountLockedOut(ctx context.Context, tenantID string, kinds, authenticators []string) (int, error)
+	// CountUsersWithout counts the active users to whom none of the ways in
+	// without is open; with narrows them to those to whom one of these is, and
+	// is nil for all.
+	CountUsersWithout(ctx context.Context, tenantID string, with, without []WayIn) (int, error)
+}
+
+// WayIn is a way to sign in. It is open to those who have an identity of the
+// kind and an authenticator of one of the types.
+type WayIn struct {
+	Kind           string
+	Authenticators []string // nil when none is needed
 }
 
 // Loaded is all that a move of a run starts from.

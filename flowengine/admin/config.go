@@ -3,7 +3,12 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
 
+	"github.com/usher-id/usher/flowengine/flow"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/document"
 )
@@ -16,105 +21,403 @@ type Edit struct {
 	Force           string // publish although users would lose their last way in, for this reason; with AutoPublish
 }
 
-// Edited is what came of an edit or a publication.
-type Edited struct {
-	Tenant    *tenant.Tenant
-	Config    *tenant.Config    // the draft, or what is in force when there is none any more
-	Draft     *tenant.Draft     // nil when there is none (any more)
-	Published *tenant.Version   // the version that this made; nil when it made none
-	Changes   []document.Change // what is now different from before the call
-	Problems  []tenant.Problem  // of a draft that couldn't be published as it is
-}
-
-// Publication says why and how a draft is published.
+// Publication says why and how a configuration is put in force.
 type Publication struct {
 	ExpectedVersion *int64
 	Message         string
 	Force           string // the reason to publish although users would lose their last way in; kept in the audit log
 }
 
-// Plan is what publishing would do.
-type Plan struct {
-	Tenant   *tenant.Tenant
-	Base     int64             // the version in force
-	Config   *tenant.Config    // as it would be; nil when the document can't be read
-	Changes  []document.Change // from what is in force
-	Flows    []FlowChange
-	Problems []tenant.Problem // while there are any it can't be published
-	Users    UserImpact
+// Edited is what came of an edit or a publication.
+type Edited struct {
+	Tenant    *tenant.Tenant
+	Config    *tenant.Config    // the draft, or what is in force when there is none (any more)
+	Draft     *tenant.Draft     // nil when there is none (any more)
+	Published *tenant.Version   // the version that this made; nil when it made none
+	Changes   []document.Change // what the call changed: of the draft, or of what is in force
+	Problems  []tenant.Problem  // of a draft that can't be published as it is
 }
 
-// Empty says that publishing would change nothing.
-func (p *Plan) Empty() bool { return len(p.Changes) == 0 }
-
-// FlowChange is what would become of one flow, derived ones included.
-type FlowChange struct {
-	Flow  tenant.FlowRef
-	Kind  document.ChangeKind
-	Steps []string // what changes, step by step, in words
+// Check lists everything that is wrong with a configuration.
+func Check(cfg *tenant.Config) []tenant.Problem {
+	_, problems := check(cfg)
+	return problems
 }
 
-// UserImpact counts real users.
-type UserImpact struct {
-	LockedOutNow  int  // active users with no way in under the version in force
-	LockedOutThen int  // and once this is published
-	Losing        int  // those who have a way in now and would have none
-	LastAdmin     bool // no operator could sign in any more; of the admin tenant only
+func check(cfg *tenant.Config) (*flow.Program, []tenant.Problem) {
+	program, problems := flow.Compile(cfg)
+	return program, append(tenant.CheckConfig(cfg), problems...)
 }
-
-// Refused says that publishing needs a reason to force it.
-func (u UserImpact) Refused() bool { return u.Losing > 0 || u.LastAdmin }
 
 // Published reads the configuration in force.
 func (s *Service) Published(ctx context.Context, t *tenant.Tenant) (*tenant.Config, error) {
-	panic("unfinished")
+	return s.version(ctx, t, t.Version)
+}
+
+func (s *Service) version(ctx context.Context, t *tenant.Tenant, number int64) (*tenant.Config, error) {
+	v, err := s.Store.Version(ctx, t.ID, number)
+	if err != nil {
+		return nil, err
+	}
+	return load(v.Document)
+}
+
+func load(doc []byte) (*tenant.Config, error) {
+	cfg, err := document.Load(doc)
+	if err != nil {
+		return nil, fmt.Errorf("admin: a kept configuration can't be read: %w", err)
+	}
+	return cfg, nil
 }
 
 // Draft reads the draft; nil, nil, nil when there is none.
 func (s *Service) Draft(ctx context.Context, t *tenant.Tenant) (*tenant.Config, *tenant.Draft, error) {
-	panic("unfinished")
+	d, err := s.Store.Draft(ctx, t.ID)
+	if errors.Is(err, tenant.ErrNotFound) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg, err := load(d.Document)
+	return cfg, d, err
 }
 
 // Version reads the configuration of one version; 0 is the draft, or what is
 // in force when there is none. ErrNotFound.
 func (s *Service) Version(ctx context.Context, t *tenant.Tenant, number int64) (*tenant.Config, error) {
-	panic("unfinished")
+	if number != 0 {
+		return s.version(ctx, t, number)
+	}
+	st, err := s.standing(ctx, t.Slug)
+	if err != nil {
+		return nil, err
+	}
+	return st.cfg, nil
 }
 
 // Diff says what differs between two versions (0 is the draft). ErrNotFound.
 func (s *Service) Diff(ctx context.Context, t *tenant.Tenant, from, to int64) ([]document.Change, error) {
-	panic("unfinished")
+	a, err := s.Version(ctx, t, from)
+	if err != nil {
+		return nil, err
+	}
+	b, err := s.Version(ctx, t, to)
+	if err != nil {
+		return nil, err
+	}
+	return document.Diff(a, b), nil
 }
 
-// Check lists everything that is wrong with a configuration.
-func Check(cfg *tenant.Config) []tenant.Problem { panic("unfinished") }
+// standing is a tenant's configuration as it stands.
+type standing struct {
+	t         *tenant.Tenant
+	published *tenant.Config
+	draft     *tenant.Draft  // nil when there is none
+	cfg       *tenant.Config // the draft, or what is in force when there is none
+}
+
+// standing reads the configuration. What was read is held against the locked
+// tenant before anything is written, so the reads need no transaction.
+func (s *Service) standing(ctx context.Context, slug string) (*standing, error) {
+	t, err := s.Store.TenantBySlug(ctx, slug)
+	if err != nil {
+		return nil, err
+	}
+	st := &standing{t: t}
+	if st.published, err = s.Published(ctx, t); err != nil {
+		return nil, err
+	}
+	if st.cfg, st.draft, err = s.Draft(ctx, t); err != nil {
+		return nil, err
+	}
+	if st.draft == nil {
+		st.cfg = st.published
+	}
+	return st, nil
+}
+
+// revision is a configuration on its way to be the draft or the next version.
+type revision struct {
+	action    string // for the audit log
+	want      func(*standing) (*tenant.Config, error)
+	expected  *int64
+	publish   bool
+	keepDraft bool // publishing leaves the draft alone, for it isn't what is published
+	message   string
+	force     string
+	facts     detail              // more for the audit log
+	extra     func(*change) error // what else belongs to the change
+}
 
 // EditSection merges a JSON merge patch (RFC 7396) into one section of the
 // draft, which begins as what is in force; section "" takes a patch of the
 // whole document. ErrConfigInvalid with the problems when the result isn't a
-// configuration. ErrVersionConflict when the draft moved on; its facts are
-// draft_revision, version, theirs and mine (both []document.Change).
+// configuration; one that can't work may be a draft. ErrVersionConflict when
+// the draft moved on; its facts are draft_revision, version, theirs and mine
+// (both []document.Change, from what is in force).
 func (s *Service) EditSection(ctx context.Context, a Actor, slug, section string, patch json.RawMessage, e Edit) (*Edited, error) {
-	panic("unfinished")
+	return s.revise(ctx, a, slug, revision{
+		action: "config.edit", expected: e.ExpectedVersion, publish: e.AutoPublish, message: e.Message, force: e.Force,
+		want: func(st *standing) (*tenant.Config, error) {
+			cfg, problems := document.Patch(st.cfg, section, patch)
+			if len(problems) > 0 {
+				return nil, tenant.Problems(problems)
+			}
+			return cfg, nil
+		},
+	})
 }
 
 // Publish makes the draft the next version. ErrNotFound without a draft,
 // ErrConfigInvalid, ErrLastWayIn, ErrVersionConflict. A draft that changes
 // nothing is discarded and no version made.
 func (s *Service) Publish(ctx context.Context, a Actor, slug string, p Publication) (*Edited, error) {
-	panic("unfinished")
+	return s.revise(ctx, a, slug, revision{
+		action: "config.publish", expected: p.ExpectedVersion, publish: true, message: p.Message, force: p.Force,
+		want: func(st *standing) (*tenant.Config, error) {
+			if st.draft == nil {
+				return nil, errNoDraft
+			}
+			return st.cfg, nil
+		},
+	})
 }
 
-// DiscardDraft forgets the draft. ErrNotFound without one.
-func (s *Service) DiscardDraft(ctx context.Context, a Actor, slug string, expected *int64) (*tenant.Tenant, error) {
-	panic("unfinished")
-}
+var errNoDraft = tenant.ErrNotFound.Says("there is no draft")
 
 // Rollback publishes an old version anew; the draft stays. ErrNotFound, and
 // what Publish answers.
 func (s *Service) Rollback(ctx context.Context, a Actor, slug string, to int64, p Publication) (*Edited, error) {
-	panic("unfinished")
+	return s.revise(ctx, a, slug, revision{
+		action: "config.rollback", expected: p.ExpectedVersion, publish: true, keepDraft: true, force: p.Force,
+		message: withDefault(p.Message, fmt.Sprintf("back to version %d", to)),
+		want:    func(st *standing) (*tenant.Config, error) { return s.version(ctx, st.t, to) },
+		facts:   detail{"to": to},
+	})
 }
 
-// Plan says what publishing the draft would do; an empty plan without one.
-func (s *Service) Plan(ctx context.Context, t *tenant.Tenant) (*Plan, error) { panic("unfinished") }
+func withDefault(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}
+
+// DiscardDraft forgets the draft. ErrNotFound without one, ErrVersionConflict.
+func (s *Service) DiscardDraft(ctx context.Context, a Actor, slug string, expected *int64) (*tenant.Tenant, error) {
+	return s.change(ctx, a, slug, "config.discard_draft", func(c *change) error {
+		if expected != nil && *expected != c.t.DraftRevision {
+			return tenant.ErrVersionConflict.With("draft_revision", c.t.DraftRevision)
+		}
+		if _, err := c.Draft(c.t.ID); errors.Is(err, tenant.ErrNotFound) {
+			return errNoDraft
+		} else if err != nil {
+			return err
+		}
+		return c.dropDraft()
+	})
+}
+
+func (s *Service) revise(ctx context.Context, a Actor, slug string, r revision) (*Edited, error) {
+	if err := checkOptional("/message", r.message); err != nil {
+		return nil, err
+	}
+	if err := checkOptional("/force", r.force); err != nil {
+		return nil, err
+	}
+	var done *Edited
+	err := again(func() error {
+		st, err := s.standing(ctx, slug)
+		if err != nil {
+			return err
+		}
+		if r.expected != nil && *r.expected != st.t.DraftRevision {
+			return s.conflict(ctx, st, r)
+		}
+		cfg, err := r.want(st)
+		if err != nil {
+			return err
+		}
+		if r.publish {
+			done, err = s.publish(ctx, a, st, cfg, r)
+		} else {
+			done, err = s.keepDraft(ctx, a, st, cfg, r)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return done, nil
+}
+
+func checkOptional(pointer, text string) error {
+	if text == "" {
+		return nil
+	}
+	return checkWords(pointer, text, maxWords)
+}
+
+// conflict refuses an edit of a draft that moved on, and shows both sides.
+func (s *Service) conflict(ctx context.Context, st *standing, r revision) error {
+	theirs := document.Diff(st.published, st.cfg)
+	if st.draft == nil && st.t.Version > 1 { // it was published
+		before, err := s.version(ctx, st.t, st.t.Version-1)
+		if err != nil {
+			return err
+		}
+		theirs = document.Diff(before, st.published)
+	}
+	var mine []document.Change
+	if cfg, err := r.want(&standing{t: st.t, published: st.published, cfg: st.published}); err == nil {
+		mine = document.Diff(st.published, cfg)
+	}
+	return tenant.ErrVersionConflict.With("draft_revision", st.t.DraftRevision).With("version", st.t.Version).
+		With("theirs", theirs).With("mine", mine)
+}
+
+// keepDraft makes a configuration the draft. One that is what is in force
+// needs no draft.
+func (s *Service) keepDraft(ctx context.Context, a Actor, st *standing, cfg *tenant.Config, r revision) (*Edited, error) {
+	changes := document.Diff(st.cfg, cfg)
+	done := &Edited{Tenant: st.t, Config: cfg, Draft: st.draft, Changes: changes, Problems: Check(cfg)}
+	if len(changes) == 0 {
+		return done, nil
+	}
+	doc, _ := document.Encode(cfg)
+	d := &tenant.Draft{TenantID: st.t.ID, Base: st.t.Version, Document: doc, Author: a.String(), UpdatedAt: s.now()}
+	if st.draft != nil {
+		d.Base = st.draft.Base
+	}
+	needless := len(document.Diff(st.published, cfg)) == 0
+	t, err := s.change(ctx, a, st.t.Slug, r.action, func(c *change) error {
+		if err := st.stillHolds(c.t); err != nil {
+			return err
+		}
+		c.detail = detail{"changes": changes}
+		if needless {
+			return c.dropDraft()
+		}
+		if err := c.PutDraft(d); err != nil {
+			return err
+		}
+		c.t.DraftRevision++
+		return c.UpdateTenant(c.t)
+	})
+	done.Tenant, done.Draft = t, d
+	if needless {
+		done.Draft = nil
+	}
+	return done, err
+}
+
+// stillHolds refuses to go on with what was read before somebody else's change.
+func (st *standing) stillHolds(t *tenant.Tenant) error {
+	if t.ID != st.t.ID || t.Version != st.t.Version || t.DraftRevision != st.t.DraftRevision {
+		return errMoved
+	}
+	return nil
+}
+
+// dropDraft forgets the draft, if there is one, and raises its revision.
+func (c *change) dropDraft() error {
+	if err := c.DeleteDraft(c.t.ID); err != nil && !errors.Is(err, tenant.ErrNotFound) {
+		return err
+	}
+	c.t.DraftRevision++
+	return c.UpdateTenant(c.t)
+}
+
+// publish puts a configuration in force: the next version, the tenant that
+// names it and the end of the draft, in one transaction.
+func (s *Service) publish(ctx context.Context, a Actor, st *standing, cfg *tenant.Config, r revision) (*Edited, error) {
+	program, problems := check(cfg)
+	if len(problems) > 0 {
+		return nil, tenant.Problems(problems)
+	}
+	changes := document.Diff(st.published, cfg)
+	dropDraft := st.draft != nil && !r.keepDraft
+	done := &Edited{Tenant: st.t, Config: cfg, Changes: changes}
+	if !dropDraft {
+		done.Draft = st.draft
+	}
+	if len(changes) == 0 {
+		return done, s.noNews(ctx, a, st, r, dropDraft, done)
+	}
+	impact, err := s.impact(ctx, st, program)
+	if err != nil {
+		return nil, err
+	}
+	if impact.Refused() && r.force == "" {
+		return nil, impact.refusal()
+	}
+	doc, hash := document.Encode(cfg)
+	v := &tenant.Version{
+		TenantID: st.t.ID, Number: st.t.Version + 1, Document: doc, Hash: hash,
+		Message: r.message, Author: a.String(), CreatedAt: s.now(),
+	}
+	done.Tenant, err = s.change(ctx, a, st.t.Slug, r.action, func(c *change) error {
+		if err := st.stillHolds(c.t); err != nil {
+			return err
+		}
+		c.detail = detail{"version": v.Number, "changes": changes, "message": r.message}
+		maps.Copy(c.detail, r.facts)
+		if r.force != "" {
+			c.detail["force"] = r.force
+			c.detail["losing"] = impact.Losing
+		}
+		if err := c.runExtra(r); err != nil {
+			return err
+		}
+		if err := c.CreateVersion(v); err != nil {
+			return err
+		}
+		c.t.Version = v.Number
+		if dropDraft {
+			return c.dropDraft()
+		}
+		c.t.DraftRevision++ // what it is compared with is another now
+		return c.UpdateTenant(c.t)
+	})
+	done.Published = v
+	return done, err
+}
+
+// noNews ends a publication that changes nothing of the configuration: the
+// draft goes, and what else belongs to it is done.
+func (s *Service) noNews(ctx context.Context, a Actor, st *standing, r revision, dropDraft bool, done *Edited) error {
+	t, err := s.change(ctx, a, st.t.Slug, r.action, func(c *change) error {
+		if err := st.stillHolds(c.t); err != nil {
+			return err
+		}
+		c.detail = detail{"changes": []document.Change{}}
+		if dropDraft {
+			return firstOf(c.runExtra(r), c.dropDraft())
+		}
+		if r.extra == nil {
+			return errUnchanged
+		}
+		return c.runExtra(r)
+	})
+	done.Tenant = t
+	return err
+}
+
+func (c *change) runExtra(r revision) error {
+	if r.extra == nil {
+		return nil
+	}
+	return r.extra(c)
+}
+
+// union is the names in either list, in the order of the first.
+func union(a, b []tenant.FlowRef) []tenant.FlowRef {
+	out := slices.Clone(a)
+	for _, ref := range b {
+		if !slices.Contains(out, ref) {
+			out = append(out, ref)
+		}
+	}
+	return out
+}

@@ -1,6 +1,9 @@
 package admin
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/usher-id/usher/tenant"
@@ -27,3 +30,110 @@ type Actor struct {
 // System is the actor of what Usher does by itself, such as making the admin
 // tenant on a fresh database.
 var System = Actor{Kind: tenant.ActorSystem}
+
+func (a Actor) String() string {
+	if a.ID == "" {
+		return string(a.Kind)
+	}
+	return string(a.Kind) + ":" + a.ID
+}
+
+// now is the time as the store keeps it.
+func (s *Service) now() time.Time { return s.Now().UTC().Truncate(time.Millisecond) }
+
+// detail is what an audit event says exactly.
+type detail map[string]any
+
+// change is one verb under way: the transaction, the tenant it is about
+// (locked), and what its audit event will say.
+type change struct {
+	tenant.Tx
+	t        *tenant.Tenant
+	userID   string // whom it is done to
+	detail   detail
+	platform bool // the event stands in the admin tenant's log too
+}
+
+var (
+	// errUnchanged ends a change that found nothing to do. Nothing is written.
+	errUnchanged = errors.New("nothing to change")
+	// errMoved ends a change whose preparation is out of date.
+	errMoved = errors.New("the tenant moved on")
+)
+
+// change makes one audited change of a tenant. It answers with the tenant as
+// it is afterwards.
+func (s *Service) change(ctx context.Context, a Actor, slug, action string, fn func(*change) error) (*tenant.Tenant, error) {
+	platform, err := s.Store.TenantBySlug(ctx, tenant.AdminSlug)
+	if err != nil && !errors.Is(err, tenant.ErrTenantNotFound) {
+		return nil, err
+	}
+	var t *tenant.Tenant
+	err = s.Store.Change(ctx, func(tx tenant.Tx) error {
+		locked, err := tx.Tenant(slug)
+		if err != nil {
+			return err
+		}
+		c := &change{Tx: tx, t: locked}
+		t = locked
+		if err := fn(c); err != nil {
+			return err
+		}
+		return s.record(a, action, c, platform)
+	})
+	if errors.Is(err, errUnchanged) {
+		err = nil
+	}
+	return t, err
+}
+
+// record writes the audit event of a change, and its copy in the admin
+// tenant's log when the change is the platform's.
+func (s *Service) record(a Actor, action string, c *change, platform *tenant.Tenant) error {
+	if c.detail == nil {
+		c.detail = detail{}
+	}
+	tenants := []string{c.t.ID}
+	if c.platform && platform != nil && platform.ID != c.t.ID {
+		tenants = append(tenants, platform.ID)
+		c.detail["tenant"] = c.t.Slug
+	}
+	if c.t.State == gone {
+		tenants = tenants[1:]
+	}
+	text, err := json.Marshal(c.detail)
+	if err != nil {
+		return err
+	}
+	for _, id := range tenants {
+		err := c.Audit(&tenant.AuditEvent{
+			TenantID: id, ID: secret.NewID(), At: s.now(), Category: category(a), Action: action, Outcome: "success",
+			ActorKind: a.Kind, ActorID: a.ID, IP: a.IP, RequestID: a.RequestID, UserID: c.userID, Detail: text,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gone is the state of a tenant within the change that deletes it: its own log
+// goes with it.
+const gone tenant.State = "gone"
+
+func category(a Actor) tenant.AuditCategory {
+	if a.Kind == tenant.ActorSystem {
+		return tenant.AuditSystem
+	}
+	return tenant.AuditAdmin
+}
+
+// again prepares and makes a change anew while others are faster.
+func again(do func() error) error {
+	for range 5 {
+		if err := do(); !errors.Is(err, errMoved) {
+			return err
+		}
+	}
+	return tenant.ErrVersionConflict
+}

@@ -24,7 +24,7 @@ const MaxBody = 8 << 10
 
 // Complete sets the password of the user whom the token of a link was made for,
 // and uses the token up. Its refusals are shown: [tenant.ErrPasswordPolicy] with
-// causes leaves the token as it was, [tenant.ErrNotFound] says that it is worth
+// causes leaves the token as it was, [tenant.ErrInvalidCredentials] says that it is worth
 // nothing (any more).
 type Complete func(r *http.Request, token, password string) error
 

@@ -30,7 +30,7 @@ func TestPage(t *testing.T) {
 		"no token":       {method: "GET", target: "/setup", code: 404, hasNot: []string{"<form"}},
 		"done":           {method: "POST", target: "/setup", form: good, code: 200, called: true, has: []string{"password is set"}, hasNot: []string{"<form"}},
 		"weak":           {method: "POST", target: "/setup", form: good, result: policy, code: 400, called: true, has: []string{"at least 8 characters", "tried first", "<form"}},
-		"used link":      {method: "POST", target: "/setup", form: good, result: tenant.ErrNotFound, code: 404, called: true, has: []string{"used or has expired"}, hasNot: []string{"<form"}},
+		"used link":      {method: "POST", target: "/setup", form: good, result: tenant.ErrInvalidCredentials, code: 404, called: true, has: []string{"used or has expired"}, hasNot: []string{"<form"}},
 		"busy":           {method: "POST", target: "/setup", form: good, result: tenant.ErrUnavailable.With("retry_after_seconds", 2), code: 503, called: true, has: []string{"busy", "<form"}},
 		"our fault":      {method: "POST", target: "/setup", form: good, result: errors.New("disk on fire"), code: 500, called: true, hasNot: []string{"disk"}},
 		"differ":         {method: "POST", target: "/setup", form: url.Values{"token": {"t"}, "password": {"a"}, "again": {"b"}}, code: 400, has: []string{"differ", "<form"}},

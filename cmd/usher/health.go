@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// health answers the probes of an orchestrator. Liveness is the process alone: a
+// database that is gone is no reason to kill it. Readiness also says when not to
+// send requests here.
+type health struct {
+	ping   func(context.Context) error                       // the database answers
+	schema func(context.Context) (have, want int64, _ error) // its schema
+
+	started  atomic.Bool
+	draining atomic.Bool
+
+	mu      sync.Mutex // held while checking, so that one check serves all who ask
+	checked time.Time
+	reason  string // "" when the database is usable
+}
+
+// How long a check may take and how long it is believed. Together they bound how
+// late the database's return is seen.
+const (
+	pingTimeout = time.Second
+	pingBelief  = time.Second
+)
+
+// database says what is wrong with the database, "" for nothing.
+func (h *health) database() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if time.Since(h.checked) < pingBelief {
+		return h.reason
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), pingTimeout)
+	defer cancel()
+	h.reason = h.check(ctx)
+	h.checked = time.Now()
+	return h.reason
+}
+
+func (h *health) check(ctx context.Context) string {
+	if err := h.ping(ctx); err != nil {
+		return "the database does not answer"
+	}
+	have, want, err := h.schema(ctx)
+	switch {
+	case err != nil:
+		return "the database's schema can't be read"
+	case have != want:
+		return fmt.Sprintf("the database's schema is %d, this binary needs %d", have, want)
+	}
+	return ""
+}
+
+// readiness lists the reasons against sending requests here.
+func (h *health) readiness() []string {
+	var reasons []string
+	if !h.started.Load() {
+		reasons = append(reasons, "starting")
+	}
+	if h.draining.Load() {
+		reasons = append(reasons, "draining")
+	}
+	if r := h.database(); r != "" {
+		reasons = append(reasons, r)
+	}
+	return reasons
+}
+
+func (h *health) startup() []string {
+	if !h.started.Load() {
+		return []string{"starting"}
+	}
+	return nil
+}
+
+func (h *health) liveness() []string { return nil }
+
+// routes answers /healthz/*. Only the telemetry listener may show reasons.
+func (h *health) routes(mux *http.ServeMux, showReasons bool) {
+	for path, reasons := range map[string]func() []string{
+		"/healthz/live": h.liveness, "/healthz/ready": h.readiness, "/healthz/startup": h.startup,
+	} {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
+			answerHealth(w, reasons(), showReasons)
+		})
+	}
+}
+
+func answerHealth(w http.ResponseWriter, reasons []string, show bool) {
+	answer := struct {
+		Status  string   `json:"status"`
+		Reasons []string `json:"reasons,omitempty"`
+	}{Status: "ok"}
+	code := http.StatusOK
+	if len(reasons) > 0 {
+		answer.Status, code = "unavailable", http.StatusServiceUnavailable
+		if show {
+			answer.Reasons = reasons
+		}
+		w.Header().Set("Retry-After", "1")
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(answer) // a probe that has gone needs no answer
+}

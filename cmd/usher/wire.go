@@ -1,0 +1,324 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/rueidis"
+
+	"github.com/usher-id/usher/flowengine"
+	"github.com/usher-id/usher/flowengine/admin"
+	"github.com/usher-id/usher/flowengine/limit"
+	"github.com/usher-id/usher/graph"
+	"github.com/usher-id/usher/surface"
+	"github.com/usher-id/usher/surface/flowapi"
+	"github.com/usher-id/usher/surface/setup"
+	"github.com/usher-id/usher/tenant"
+	"github.com/usher-id/usher/tenant/secret"
+	"github.com/usher-id/usher/tenant/store"
+)
+
+// app is what every command that works with the database has.
+type app struct {
+	store  *store.Store
+	master *secret.Master
+	hasher *secret.Hasher
+	admin  *admin.Service
+}
+
+// openStore opens the database; m is nil where nobody watches.
+func openStore(ctx context.Context, e *env, m *metrics) (*store.Store, error) {
+	o := store.Options{OnWatchError: func(err error) {
+		e.Log.Warn("notifications of changes broke off; polling goes on", "error", err)
+	}}
+	if m != nil {
+		o.OnQuery, o.OnRetry = m.storage.query, m.storage.retries.Inc
+	}
+	return store.Open(ctx, e.Settings.DatabaseURL, o)
+}
+
+// withApp runs a command of the command line.
+func withApp(ctx context.Context, e *env, run func(*app) error) error {
+	e.Settings.implied()
+	db, err := openStore(ctx, e, nil)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if err := checkSchema(ctx, db); err != nil {
+		return err
+	}
+	a, err := newApp(ctx, e, db, secret.HasherOptions{Workers: runtime.NumCPU()})
+	if err != nil {
+		return err
+	}
+	defer a.hasher.Close()
+	return run(a)
+}
+
+// checkSchema refuses to work on a schema that this binary isn't made for.
+func checkSchema(ctx context.Context, db *store.Store) error {
+	have, want, err := db.SchemaVersion(ctx)
+	switch {
+	case err != nil:
+		return err
+	case have < want:
+		return fmt.Errorf("the database's schema is %d and this binary needs %d: run usher migrate", have, want)
+	case have > want:
+		return fmt.Errorf("the database's schema is %d and this binary knows %d: it is too old for this database", have, want)
+	}
+	return nil
+}
+
+// newApp opens the master key, checks that it is the one this database was made
+// with, and puts the admin's verbs together.
+func newApp(ctx context.Context, e *env, db *store.Store, h secret.HasherOptions) (*app, error) {
+	master, err := openMaster(e)
+	if err != nil {
+		return nil, err
+	}
+	some, err := db.Tenants(ctx, "", "", tenant.Page{Limit: 1})
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range some {
+		if err := master.Check(t.Key); err != nil {
+			return nil, fmt.Errorf("this is not the master key that the database was made with: %w", err)
+		}
+	}
+	hasher := secret.NewHasher(h)
+	return &app{
+		store: db, master: master, hasher: hasher,
+		admin: &admin.Service{Store: db, Master: master, Hasher: hasher, Now: time.Now},
+	}, nil
+}
+
+// metrics are all families of a server.
+type metrics struct {
+	registry *prometheus.Registry
+	engine   *flowengine.Metrics
+	http     *surface.Metrics
+	storage  *storage
+	graphql  *graphqlMetrics
+}
+
+func newMetrics(s *serving) *metrics {
+	r := newRegistry()
+	return &metrics{
+		registry: r,
+		engine:   flowengine.NewMetrics(r, flowengine.MetricsOptions{TenantSlots: s.TenantSlots}),
+		http:     surface.NewMetrics(r),
+		storage:  newStorage(r),
+		graphql:  newGraphQLMetrics(r),
+	}
+}
+
+// server is a server put together, before it listens.
+type server struct {
+	*app
+	handler    http.Handler
+	telemetry  http.Handler
+	health     *health
+	background []func(context.Context) error
+	close      func()
+}
+
+// assemble is the one place that knows which package is given which.
+func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
+	s := &server{close: func() {}}
+	closeWith := func(f func()) { before := s.close; s.close = func() { f(); before() } }
+	ok := false
+	defer func() {
+		if !ok {
+			s.close()
+		}
+	}()
+
+	m := newMetrics(&c.serving)
+	db, err := openStore(ctx, e, m)
+	if err != nil {
+		return nil, err
+	}
+	closeWith(func() { _ = db.Close() })
+	if err := prepareSchema(ctx, db, c.AutoMigrate); err != nil {
+		return nil, err
+	}
+	s.app, err = newApp(ctx, e, db, secret.HasherOptions{
+		Workers: c.HashWorkers, Queue: c.HashQueue, OnHash: m.engine.Hashed, OnShed: m.engine.Shed,
+	})
+	if err != nil {
+		return nil, err
+	}
+	closeWith(s.hasher.Close)
+
+	limiter := limit.SQL(db.DB())
+	if c.RedisURL != "" {
+		client, err := openRedis(c.RedisURL)
+		if err != nil {
+			return nil, err
+		}
+		closeWith(client.Close)
+		limiter = limit.Redis(client)
+	}
+	directory := tenant.NewDirectory(db, m.engine.DirectoryHooks(func(err error) {
+		e.Log.Warn("changes could not be followed; trying again", "error", err)
+	}), nil)
+	engine, err := flowengine.New(flowengine.Options{
+		Store: db, Directory: directory, Limiter: limiter, Master: s.master, Hasher: s.hasher, Metrics: m.engine, Log: e.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.health = &health{ping: db.Ping, schema: db.SchemaVersion}
+	s.telemetry = telemetryHandler(m.registry, s.health)
+	s.handler, err = newHandler(e, c, m, s, engine, directory)
+	if err != nil {
+		return nil, err
+	}
+	s.background = []func(context.Context) error{
+		directory.Run,
+		engine.Run,
+		func(ctx context.Context) error { m.storage.watch(ctx, db, s.health); return nil },
+	}
+	ok = true
+	return s, nil
+}
+
+func prepareSchema(ctx context.Context, db *store.Store, migrate bool) error {
+	have, want, err := db.SchemaVersion(ctx)
+	if err != nil {
+		return err
+	}
+	if migrate && have < want {
+		if err := db.Migrate(ctx); err != nil {
+			return err
+		}
+	}
+	return checkSchema(ctx, db)
+}
+
+func openRedis(url string) (rueidis.Client, error) {
+	o, err := rueidis.ParseURL(url)
+	if err != nil {
+		return nil, errors.New("redis URL: want redis://HOST:PORT/DB") // the cause could quote a password
+	}
+	o.DisableCache = true
+	return rueidis.NewClient(o)
+}
+
+// newHandler is what users and admins reach: health, then the admin host with
+// GraphQL, setup and the admins' own sign-in, then every other tenant's flow API.
+func newHandler(e *env, c *serveCmd, m *metrics, s *server, engine *flowengine.Engine, directory *tenant.Directory) (http.Handler, error) {
+	options := surface.Options{
+		Tenants: directory,
+		Origins: func(ctx context.Context, t *tenant.Tenant) ([]string, error) {
+			cfg, err := engine.Config(ctx, t)
+			if err != nil {
+				return nil, err
+			}
+			return cfg.Web.AllowedOrigins, nil
+		},
+		TrustedProxies: c.proxies, Dev: e.Settings.Dev, Log: e.Log, Metrics: m.http,
+	}
+	flows := flowapi.New(engine, options)
+	gql, err := graph.NewHandler(graph.Options{
+		Admin: s.admin, Store: s.store, Log: e.Log, Dev: e.Settings.Dev || c.Introspection,
+		Session:     adminSession(engine, directory, e.Settings.Dev),
+		Client:      func(r *http.Request) (ip, requestID string) { return peer(r), r.Header.Get("X-Request-Id") },
+		OnOperation: m.graphql.operation, OnReject: m.graphql.rejected,
+	})
+	if err != nil {
+		return nil, err
+	}
+	complete := func(r *http.Request, token, password string) error {
+		by := admin.Actor{Kind: tenant.ActorNobody, IP: peer(r), RequestID: r.Header.Get("X-Request-Id")}
+		_, err := s.admin.CompleteSetup(r.Context(), by, token, password)
+		return err
+	}
+	mux := http.NewServeMux()
+	s.health.routes(mux, false)
+	mux.Handle("/", flows)
+	onAdminHost := func(path string, h http.Handler) {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			if t, err := directory.ByHost(r.Context(), r.Host); err != nil || t.Slug != tenant.AdminSlug {
+				flows.ServeHTTP(w, r) // which has no such route
+				return
+			}
+			h.ServeHTTP(w, r)
+		})
+	}
+	onAdminHost("/graphql", surface.NewDoor("graphql", plainly, options).Raw(gql))
+	onAdminHost(setup.Path, surface.NewDoor("pages", plainly, options).Raw(setup.Handler(complete, e.Log)))
+	return mux, nil
+}
+
+// plainly says no where the handler behind the door wasn't asked.
+func plainly(e *tenant.Error, requestID string, _ any) (int, any) {
+	return surface.Status(e), map[string]any{"errors": []any{map[string]any{
+		"message": e.Message, "extensions": map[string]any{"reason": e.Reason, "request_id": requestID},
+	}}}
+}
+
+// peer is the client's address, as the door has settled it.
+func peer(r *http.Request) string {
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	return a.Addr().String()
+}
+
+// adminSession finds the admin whose session cookie a request carries.
+func adminSession(engine *flowengine.Engine, directory *tenant.Directory, dev bool) func(*http.Request) (string, bool, error) {
+	return func(r *http.Request) (userID string, ok bool, err error) {
+		t, err := directory.BySlug(r.Context(), tenant.AdminSlug)
+		if err != nil {
+			return "", false, err
+		}
+		s, _, err := engine.CheckSession(r.Context(), t, flowapi.SessionToken(r, dev))
+		switch {
+		case errors.Is(err, tenant.ErrUnauthenticated):
+			return "", false, nil
+		case err != nil:
+			return "", false, err
+		}
+		return s.UserID, true, nil
+	}
+}
+
+// parsePrefixes reads --trusted-proxies: networks, or single addresses.
+func parsePrefixes(list []string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range list {
+		if a, err := netip.ParseAddr(s); err == nil {
+			out = append(out, netip.PrefixFrom(a, a.BitLen()))
+			continue
+		}
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, fmt.Errorf("--trusted-proxies: %q is neither an address nor a network", s)
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
+}
+
+// runAll runs jobs until ctx ends and all of them have returned.
+func runAll(ctx context.Context, jobs []func(context.Context) error, failed func(error)) *sync.WaitGroup {
+	var wg sync.WaitGroup
+	for _, job := range jobs {
+		wg.Go(func() {
+			if err := job(ctx); err != nil {
+				failed(err)
+			}
+		})
+	}
+	return &wg
+}

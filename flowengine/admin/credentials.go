@@ -1,0 +1,75 @@
+package admin
+
+import (
+	"context"
+	"slices"
+
+	"github.com/usher-id/usher/tenant"
+)
+
+// AddIdentity gives a user a login id. ErrValidation, ErrDuplicatedIdentity,
+// ErrUserNotFound.
+func (s *Service) AddIdentity(ctx context.Context, a Actor, slug, userID string, n NewIdentity) (*tenant.UserRecord, error) {
+	return s.changeUser(ctx, a, slug, userID, "user.add_identity", func(c *change, u *tenant.UserRecord) error {
+		if len(u.Identities) >= maxIdentities {
+			return tenant.Invalidf("/identity", "max_items", "a user has at most %d login ids", maxIdentities)
+		}
+		id, err := newIdentity(u.TenantID, u.ID, n, "/value", s.now())
+		if err != nil {
+			return err
+		}
+		u.Identities = append(u.Identities, *id)
+		c.detail = detail{"kind": id.Kind, "identity": id.ID}
+		return firstOf(c.AddIdentity(id), c.UpdateUser(&u.User))
+	})
+}
+
+// RemoveIdentity takes a login id from a user. ErrUserNotFound, ErrNotFound,
+// ErrLastWayIn for the last one of an operator's.
+func (s *Service) RemoveIdentity(ctx context.Context, a Actor, slug, userID, identityID string) (*tenant.UserRecord, error) {
+	return s.strip(ctx, a, slug, userID, "user.remove_identity", func(c *change, u *tenant.UserRecord) (left int, err error) {
+		i := slices.IndexFunc(u.Identities, func(id tenant.Identity) bool { return id.ID == identityID })
+		if i < 0 {
+			return 0, tenant.ErrNotFound
+		}
+		c.detail = detail{"kind": u.Identities[i].Kind, "identity": identityID}
+		u.Identities = slices.Delete(u.Identities, i, i+1)
+		return len(u.Identities), c.RemoveIdentity(c.t.ID, identityID)
+	})
+}
+
+// RemoveAuthenticator takes a credential from a user and ends the sessions that
+// it may have opened. ErrUserNotFound, ErrNotFound, ErrLastWayIn for the last
+// one of an operator's.
+func (s *Service) RemoveAuthenticator(ctx context.Context, a Actor, slug, userID, authenticatorID string) (*tenant.UserRecord, error) {
+	return s.strip(ctx, a, slug, userID, "user.remove_authenticator", func(c *change, u *tenant.UserRecord) (left int, err error) {
+		i := slices.IndexFunc(u.Authenticators, func(au tenant.Authenticator) bool { return au.ID == authenticatorID })
+		if i < 0 {
+			return 0, tenant.ErrNotFound
+		}
+		ended, err := c.RevokeSessions(c.t.ID, tenant.SessionSelector{UserID: userID}, s.now())
+		if err != nil {
+			return 0, err
+		}
+		c.detail = detail{"type": u.Authenticators[i].Type, "authenticator": authenticatorID, "sessions": ended}
+		u.Authenticators = slices.Delete(u.Authenticators, i, i+1)
+		return len(u.Authenticators), c.RemoveAuthenticator(c.t.ID, authenticatorID)
+	})
+}
+
+// strip takes something from a user; the last of its kind not from the last
+// operator.
+func (s *Service) strip(ctx context.Context, a Actor, slug, userID, action string, take func(*change, *tenant.UserRecord) (left int, err error)) (*tenant.UserRecord, error) {
+	var u *tenant.UserRecord
+	err := s.sparingOperator(ctx, slug, userID, func(guard func(*change) error) (err error) {
+		u, err = s.changeUser(ctx, a, slug, userID, action, func(c *change, u *tenant.UserRecord) error {
+			left, err := take(c, u)
+			if err == nil && left == 0 {
+				err = guard(c)
+			}
+			return firstOf(err, c.UpdateUser(&u.User))
+		})
+		return err
+	})
+	return u, err
+}

@@ -1,0 +1,233 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	"github.com/usher-id/usher/flowengine/flow"
+	"github.com/usher-id/usher/tenant"
+	"github.com/usher-id/usher/tenant/document"
+)
+
+// Plan is what publishing would do.
+type Plan struct {
+	Tenant   *tenant.Tenant
+	Base     int64             // the version in force
+	Config   *tenant.Config    // as it would be; nil when the document can't be read
+	Changes  []document.Change // from what is in force
+	Flows    []FlowChange      // derived flows included; none while there are problems
+	Problems []tenant.Problem  // while there are any it can't be published
+	Users    UserImpact
+}
+
+// Empty says that publishing would change nothing.
+func (p *Plan) Empty() bool { return len(p.Changes) == 0 && len(p.Problems) == 0 }
+
+// FlowChange is what would become of one flow.
+type FlowChange struct {
+	Flow  tenant.FlowRef
+	Kind  document.ChangeKind
+	Steps []string // what changes, step by step, in words
+}
+
+// UserImpact counts real users.
+type UserImpact struct {
+	LockedOutNow  int  // active users with no way in under the version in force
+	LockedOutThen int  // and once this is published
+	Losing        int  // those who have a way in now and would have none
+	LastAdmin     bool // no operator could sign in any more; of the admin tenant only
+}
+
+// Refused says that publishing needs a reason to force it.
+func (u UserImpact) Refused() bool { return u.Losing > 0 || u.LastAdmin }
+
+func (u UserImpact) refusal() error {
+	words := "users would lose their last way in; to publish all the same give the reason in force"
+	if u.LastAdmin {
+		words = "the last operator would lose their way in; to publish all the same give the reason in force"
+	}
+	return tenant.ErrLastWayIn.Says("%s", words).With("losing", u.Losing).With("locked_out", u.LockedOutThen).With("last_admin", u.LastAdmin)
+}
+
+// Plan says what publishing the draft would do; an empty plan without one.
+func (s *Service) Plan(ctx context.Context, t *tenant.Tenant) (*Plan, error) {
+	st, err := s.standing(ctx, t.Slug)
+	if err != nil {
+		return nil, err
+	}
+	return s.plan(ctx, st, st.cfg)
+}
+
+func (s *Service) plan(ctx context.Context, st *standing, cfg *tenant.Config) (*Plan, error) {
+	p := &Plan{Tenant: st.t, Base: st.t.Version, Config: cfg, Changes: document.Diff(st.published, cfg)}
+	program, problems := check(cfg)
+	p.Problems = problems
+	if len(problems) > 0 {
+		return p, nil
+	}
+	before, _ := flow.Compile(st.published) // nil when an older Usher let it pass
+	p.Flows = flowChanges(before, program)
+	var err error
+	p.Users, err = s.impact(ctx, st, program)
+	return p, err
+}
+
+// flowChanges compares all flows of two configurations.
+func flowChanges(before, after *flow.Program) []FlowChange {
+	var refs []tenant.FlowRef
+	if before != nil {
+		refs = before.Flows()
+	}
+	var out []FlowChange
+	for _, ref := range union(after.Flows(), refs) {
+		var was *tenant.Flow
+		if before != nil {
+			was = before.Flow(ref)
+		}
+		is := after.Flow(ref)
+		change := FlowChange{Flow: ref, Kind: document.Changed}
+		for _, c := range document.DiffValues(flowJSON(was), flowJSON(is)) {
+			change.Steps = append(change.Steps, c.Words)
+		}
+		switch {
+		case was == nil:
+			change.Kind = document.Added
+		case is == nil:
+			change.Kind = document.Removed
+		case len(change.Steps) == 0:
+			continue
+		}
+		out = append(out, change)
+	}
+	return out
+}
+
+func flowJSON(f *tenant.Flow) json.RawMessage {
+	if f == nil {
+		return nil
+	}
+	text, err := json.Marshal(map[string]any{"steps": f.Steps})
+	if err != nil {
+		panic(err) // plain values
+	}
+	return text
+}
+
+// impact counts who would be locked out.
+func (s *Service) impact(ctx context.Context, st *standing, then *flow.Program) (UserImpact, error) {
+	var u UserImpact
+	var now []tenant.WayIn
+	if before, problems := flow.Compile(st.published); len(problems) == 0 {
+		now = waysIn(before)
+	}
+	after := waysIn(then)
+	var err error
+	if u.LockedOutNow, err = s.Store.CountUsersWithout(ctx, st.t.ID, nil, now); err != nil {
+		return u, err
+	}
+	if u.LockedOutThen, err = s.Store.CountUsersWithout(ctx, st.t.ID, nil, after); err != nil {
+		return u, err
+	}
+	if len(now) > 0 {
+		if u.Losing, err = s.Store.CountUsersWithout(ctx, st.t.ID, now, after); err != nil {
+			return u, err
+		}
+	}
+	if st.t.Slug == tenant.AdminSlug {
+		u.LastAdmin, err = s.lastAdminLoses(ctx, st.t, now, after)
+	}
+	return u, err
+}
+
+// lastAdminLoses says whether an operator can sign in now and none could then.
+func (s *Service) lastAdminLoses(ctx context.Context, admin *tenant.Tenant, now, then []tenant.WayIn) (bool, error) {
+	operators, err := s.operators(ctx, admin)
+	if err != nil {
+		return false, err
+	}
+	could := false
+	for _, u := range operators {
+		if open(then, u) {
+			return false, nil
+		}
+		could = could || open(now, u)
+	}
+	return could, nil
+}
+
+// operators are the active users who may do everything.
+func (s *Service) operators(ctx context.Context, admin *tenant.Tenant) ([]*tenant.UserRecord, error) {
+	grants, err := s.Store.GrantsIn(ctx, tenant.PlatformDomain)
+	if err != nil {
+		return nil, err
+	}
+	var out []*tenant.UserRecord
+	for _, g := range grants {
+		if g.Role != tenant.Operator {
+			continue
+		}
+		u, err := s.Store.User(ctx, admin.ID, g.UserID)
+		if err == nil && u.State == tenant.UserActive {
+			out = append(out, u)
+		} else if err != nil && tenant.AsError(err).Kind != tenant.NotFound {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func open(ways []tenant.WayIn, u *tenant.UserRecord) bool {
+	return slices.ContainsFunc(ways, func(w tenant.WayIn) bool {
+		return slices.ContainsFunc(u.Identities, func(i tenant.Identity) bool { return i.Kind == w.Kind }) &&
+			(w.Authenticators == nil || slices.ContainsFunc(u.Authenticators, func(a tenant.Authenticator) bool {
+				return slices.Contains(w.Authenticators, a.Type)
+			}))
+	})
+}
+
+// waysIn lists how the login flows let users in: by which identification, and
+// with which authenticators in the first step that asks for any.
+func waysIn(p *flow.Program) []tenant.WayIn {
+	var out []tenant.WayIn
+	for _, ref := range p.Flows() {
+		if ref.Type != tenant.Login {
+			continue
+		}
+		steps := p.Flow(ref).Steps
+		for i := range steps {
+			for j := range steps[i].OneOf {
+				b := &steps[i].OneOf[j]
+				if b.Identification == "" {
+					continue
+				}
+				way := tenant.WayIn{Kind: b.Identification, Authenticators: proofs(b.Steps)}
+				if way.Authenticators == nil {
+					way.Authenticators = proofs(steps[i+1:])
+				}
+				out = append(out, way)
+			}
+		}
+	}
+	return out
+}
+
+// proofs are the authentications of the first step that can't be passed by; nil
+// when there is none.
+func proofs(steps []tenant.Step) []string {
+	for i := range steps {
+		if steps[i].Optional {
+			continue
+		}
+		var out []string
+		for j := range steps[i].OneOf {
+			if a := steps[i].OneOf[j].Authentication; a != "" {
+				out = append(out, a)
+			}
+		}
+		if out != nil && steps[i].Type == "authenticate" {
+			return out
+		}
+	}
+	return nil
+}

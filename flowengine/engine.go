@@ -1,0 +1,278 @@
+package flowengine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+
+	"github.com/usher-id/usher/flowengine/flow"
+	"github.com/usher-id/usher/flowengine/limit"
+	"github.com/usher-id/usher/tenant"
+	"github.com/usher-id/usher/tenant/secret"
+)
+
+// Options is what an engine works with. All of it is needed but Now.
+type Options struct {
+	Store     tenant.Store
+	Directory *tenant.Directory
+	Limiter   limit.Limiter
+	Master    *secret.Master
+	Hasher    *secret.Hasher
+	Metrics   *Metrics
+	Log       *slog.Logger
+	Now       func() time.Time // nil for time.Now
+}
+
+// Engine runs the flows of all tenants.
+type Engine struct {
+	store     tenant.Store
+	directory *tenant.Directory
+	limiter   limit.Limiter
+	master    *secret.Master
+	hasher    *secret.Hasher
+	metrics   *Metrics
+	log       *slog.Logger
+	clock     func() time.Time
+
+	programs *programs
+	noted    *otter.Cache[note, struct{}] // refusals that were written down lately
+	unsealed atomic.Bool                  // something waits to be chained
+}
+
+// New makes an engine. Its jobs run while [Engine.Run] does.
+func New(o Options) (*Engine, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	p, err := newPrograms(o.Store, o.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	noted, err := otter.New(&otter.Options[note, struct{}]{
+		MaximumSize: maxNotes, ExpiryCalculator: otter.ExpiryWriting[note, struct{}](noteFor),
+	})
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{
+		store: o.Store, directory: o.Directory, limiter: o.Limiter, master: o.Master, hasher: o.Hasher,
+		metrics: o.Metrics, log: o.Log, clock: o.Now, programs: p, noted: noted,
+	}
+	e.unsealed.Store(true) // of the process before this one, perhaps
+	return e, nil
+}
+
+// Client is who sends a request, as far as the surface can tell.
+type Client struct {
+	IP           netip.Addr
+	UserAgent    string
+	RequestID    string
+	DeviceID     string // identifies the browser and proves nothing
+	SessionToken string // of who is signed in already; "" for nobody
+	Surface      string // the door's name
+}
+
+// Start is a run to begin.
+type Start struct {
+	Flow    tenant.FlowRef
+	Inputs  []flow.Input       // answers given at once, in order
+	Session tenant.SessionKind // how the client wants its session
+}
+
+// Answer is where a run stands.
+type Answer struct {
+	Token   string // names the state
+	RunID   string
+	Flow    tenant.FlowRef // another one than was begun, once a signup_login has switched
+	Action  flow.Action
+	Kind    tenant.SessionKind // how the client wants its session
+	Session *NewSession        // opened by this move; nil when none was
+}
+
+// NewSession is a session and the one time that its token is known.
+type NewSession struct {
+	*tenant.Session
+	Token string
+}
+
+// now is the present in the store's resolution.
+func (e *Engine) now() time.Time { return time.UnixMilli(e.clock().UnixMilli()).UTC() }
+
+// Config is the tenant's configuration that is in force.
+func (e *Engine) Config(ctx context.Context, t *tenant.Tenant) (*tenant.Config, error) {
+	p, err := e.programs.of(ctx, t.ID, t.Version)
+	if err != nil {
+		return nil, err
+	}
+	return p.Config(), nil
+}
+
+// admit turns away who comes to a suspended tenant.
+func admit(t *tenant.Tenant) error {
+	if t.State == tenant.Suspended {
+		return tenant.ErrTenantSuspended
+	}
+	return nil
+}
+
+// Start begins a run. When an input given at once is refused there is no run.
+func (e *Engine) Start(ctx context.Context, t *tenant.Tenant, c Client, s Start) (*Answer, error) {
+	begun, now := time.Now(), e.now()
+	m := move{start: true, tenant: t, client: &c, now: now, run: tenant.Run{
+		TenantID: t.ID, Flow: s.Flow, ConfigVersion: t.Version, Status: tenant.RunNew, Surface: c.Surface, SessionKind: s.Session,
+		DeviceID: c.DeviceID, FirstSeen: c.seen(now), CreatedAt: now,
+	}}
+	if slices.Contains(tenant.FlowTypes, s.Flow.Type) {
+		e.metrics.flowStarted(s.Flow.Type, c.Surface)
+	}
+	a, err := e.start(ctx, &m, s)
+	e.count(&m, time.Since(begun), err)
+	if err != nil {
+		m.run.ID = "" // it was never kept
+		return nil, e.refuse(ctx, &m, "flow.start", err)
+	}
+	return a, nil
+}
+
+func (e *Engine) start(ctx context.Context, m *move, s Start) (*Answer, error) {
+	if err := admit(m.tenant); err != nil {
+		return nil, err
+	}
+	program, err := e.programs.of(ctx, m.tenant.ID, m.tenant.Version)
+	if err != nil {
+		return nil, err
+	}
+	user, err := e.signedIn(ctx, m, s.Flow.Type)
+	if err != nil {
+		return nil, err
+	}
+	m.world = e.world(ctx, m.tenant, m.client, m.now, program)
+	m.run.ID = secret.NewPFID(m.tenant.Partition)
+	m.result, err = program.Start(m.world, s.Flow, user, s.Inputs...)
+	if err != nil {
+		return nil, err
+	}
+	return e.keep(ctx, m, len(s.Inputs) > 0)
+}
+
+// signedIn is the user whom a flow about a signed-in user is about.
+func (e *Engine) signedIn(ctx context.Context, m *move, t tenant.FlowType) (string, error) {
+	if t != tenant.Reauth && t != tenant.Promote || m.client.SessionToken == "" {
+		return "", nil
+	}
+	s, _, err := e.CheckSession(ctx, m.tenant, m.client.SessionToken)
+	if errors.Is(err, tenant.ErrUnauthenticated) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return s.UserID, nil
+}
+
+// Submit answers what a state asks for, with one input or several in order. On
+// a refusal nothing has moved; the answer beside it says where the run stands,
+// and is nil when there is no such run.
+func (e *Engine) Submit(ctx context.Context, t *tenant.Tenant, c Client, token string, inputs ...flow.Input) (*Answer, error) {
+	begun := time.Now()
+	m := move{tenant: t, client: &c, now: e.now()}
+	var a *Answer
+	state, program, err := e.load(ctx, &m, token)
+	if err == nil {
+		a, err = e.submit(ctx, &m, program, state, inputs)
+	}
+	e.count(&m, time.Since(begun), err)
+	if err == nil {
+		return a, nil
+	}
+	err = e.refuse(ctx, &m, "flow.input", err)
+	if program == nil {
+		return nil, err
+	}
+	unmoved, showErr := e.show(&m, program, state, token)
+	if showErr != nil {
+		return nil, err
+	}
+	return unmoved, err
+}
+
+func (e *Engine) submit(ctx context.Context, m *move, program *flow.Program, s flow.State, inputs []flow.Input) (*Answer, error) {
+	if m.run.Status != tenant.RunNew && m.run.Status != tenant.RunPending {
+		return nil, tenant.ErrFlowFinished
+	}
+	var err error
+	m.result, err = program.Step(m.world, s, inputs...)
+	if err != nil {
+		return nil, err
+	}
+	return e.keep(ctx, m, true)
+}
+
+// Get says where a state stands. It changes nothing.
+func (e *Engine) Get(ctx context.Context, t *tenant.Tenant, c Client, token string) (*Answer, error) {
+	m := move{tenant: t, client: &c, now: e.now()}
+	state, program, err := e.load(ctx, &m, token)
+	if err == nil {
+		var a *Answer
+		if a, err = e.show(&m, program, state, token); err == nil {
+			return a, nil
+		}
+	}
+	refusal := tenant.AsError(err)
+	e.metrics.refused(refusal)
+	return nil, refusal
+}
+
+func (e *Engine) show(m *move, program *flow.Program, s flow.State, token string) (*Answer, error) {
+	action, err := program.Show(m.world, s)
+	if err != nil {
+		return nil, err
+	}
+	return &Answer{Token: token, RunID: m.run.ID, Flow: s.Ref, Action: action, Kind: m.run.SessionKind}, nil
+}
+
+// load reads a state with its run and its user, in one go.
+func (e *Engine) load(ctx context.Context, m *move, token string) (s flow.State, program *flow.Program, err error) {
+	if err := admit(m.tenant); err != nil {
+		return s, nil, err
+	}
+	if !isStateToken(token) { // no need to ask the database
+		return s, nil, tenant.ErrFlowNotFound
+	}
+	hash := secret.TokenHash(token)
+	l, err := e.store.LoadState(ctx, m.tenant.ID, hash, m.now)
+	if err != nil {
+		return s, nil, err
+	}
+	if l.Run.Status == tenant.RunCancelled {
+		return s, nil, tenant.ErrFlowNotFound
+	}
+	plain, err := e.master.Open(m.tenant, stateTable, hash, l.State.Data)
+	if err != nil {
+		return s, nil, fmt.Errorf("state of run %s: %w", l.Run.ID, err)
+	}
+	if err := json.Unmarshal(plain, &s); err != nil {
+		return s, nil, fmt.Errorf("state of run %s: %w", l.Run.ID, err)
+	}
+	m.run, m.user = l.Run, s.User
+	if s.Decoy || s.Draft.NewUser {
+		m.user = ""
+	}
+	program, err = e.programs.of(ctx, m.tenant.ID, l.Run.ConfigVersion)
+	if err != nil {
+		return s, nil, err
+	}
+	m.world = e.world(ctx, m.tenant, m.client, m.now, program)
+	if l.State.UserID != "" {
+		m.world.known[l.State.UserID] = l.Account
+	}
+	return s, program, nil
+}

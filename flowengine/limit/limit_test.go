@@ -1,0 +1,279 @@
+package limit_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/redis/rueidis"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
+	"github.com/uptrace/bun/dialect/sqlitedialect"
+	_ "modernc.org/sqlite"
+
+	"github.com/usher-id/usher/flowengine/limit"
+	"github.com/usher-id/usher/flowengine/limit/limittest"
+	"github.com/usher-id/usher/migrations"
+	"github.com/usher-id/usher/tenant"
+	"github.com/usher-id/usher/testenv"
+)
+
+// open opens a database as a node does: a single writer for SQLite, a pool for
+// PostgreSQL.
+func open(t testing.TB, url string) *bun.DB {
+	t.Helper()
+	var db *bun.DB
+	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
+		pool, err := sql.Open("sqlite", path+"?_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)")
+		if err != nil {
+			t.Fatal(err)
+		}
+		pool.SetMaxOpenConns(1)
+		db = bun.NewDB(pool, sqlitedialect.New())
+	} else {
+		config, err := pgx.ParseConfig(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config.DefaultQueryExecMode = pgx.QueryExecModeExec
+		pool := stdlib.OpenDB(*config)
+		pool.SetMaxOpenConns(8)
+		db = bun.NewDB(pool, pgdialect.New())
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+func migrated(t testing.TB, url string) *bun.DB {
+	t.Helper()
+	db := open(t, url)
+	if err := migrations.Up(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+func TestSQL(t *testing.T) {
+	for name, url := range map[string]func(testing.TB) string{"sqlite": testenv.SQLite, "postgres": testenv.Postgres} {
+		t.Run(name, func(t *testing.T) {
+			limittest.Run(t, func(t *testing.T) limittest.Open {
+				url := url(t)
+				migrated(t, url)
+				return func() limit.Limiter { return limit.SQL(open(t, url)) }
+			})
+		})
+	}
+}
+
+func TestRedis(t *testing.T) {
+	limittest.Run(t, func(t *testing.T) limittest.Open {
+		url := testenv.Redis(t)
+		return func() limit.Limiter { return limit.Redis(client(t, url)) }
+	})
+}
+
+func client(t testing.TB, url string) rueidis.Client {
+	t.Helper()
+	o, err := rueidis.ParseURL(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.DisableCache = true
+	c, err := rueidis.NewClient(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// statements counts what a limiter asks the database.
+type statements struct{ n atomic.Int64 }
+
+func (*statements) BeforeQuery(ctx context.Context, _ *bun.QueryEvent) context.Context { return ctx }
+func (s *statements) AfterQuery(context.Context, *bun.QueryEvent)                      { s.n.Add(1) }
+
+func TestStatements(t *testing.T) {
+	db := migrated(t, testenv.SQLite(t))
+	var count statements
+	l := limit.SQL(db.WithQueryHook(&count))
+	now := time.Now()
+	three := []limit.Bucket{{Key: "a", Rate: tenant.Rate{Burst: 2, PeriodSeconds: 9}}, {Key: "b", Rate: tenant.Rate{Burst: 1, PeriodSeconds: 9}}, {Key: "c", Rate: tenant.Rate{Burst: 9, PeriodSeconds: 9}}}
+	for _, step := range []struct {
+		what string
+		do   func() error
+		want int64
+	}{
+		{"a try", func() error { return l.Take(t.Context(), "t", now, three...) }, 1},
+		{"a refused one", func() error { return l.Take(t.Context(), "t", now, three...) }, 2},
+		{"a refund", func() error { return l.Refund(t.Context(), "t", now, three...) }, 1},
+		{"no limit", func() error { return l.Take(t.Context(), "t", now, limit.Bucket{Key: "d"}) }, 0},
+	} {
+		before := count.n.Load()
+		if err := step.do(); err != nil && !errors.Is(err, tenant.ErrRateLimited) {
+			t.Fatal(err)
+		}
+		if got := count.n.Load() - before; got != step.want {
+			t.Errorf("%s: %d statements, want %d", step.what, got, step.want)
+		}
+	}
+}
+
+func TestPurgeForgetsOnlyFullBuckets(t *testing.T) {
+	testenv.Databases(t, func(t *testing.T, url string) {
+		db := migrated(t, url)
+		l := limit.SQL(db)
+		now := time.Now()
+		const each = 2300 // more than two windows
+		var rows []string
+		for i := range each {
+			rows = append(rows, fmt.Sprintf("('t%d', 'full %d', %d)", i%7, i, now.Add(-time.Hour).UnixMicro()),
+				fmt.Sprintf("('t%d', 'live %d', %d)", i%7, i, now.Add(time.Second).UnixMicro()))
+		}
+		if _, err := db.ExecContext(t.Context(), "INSERT INTO rate_bucket (tenant_id, bucket, tat) VALUES "+strings.Join(rows, ", ")); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []struct {
+			at   time.Time
+			left int
+		}{{now, each}, {now.Add(time.Hour), 0}, {now.Add(time.Hour), 0}} {
+			if err := l.Purge(t.Context(), want.at); err != nil {
+				t.Fatal(err)
+			}
+			left, err := db.NewSelect().Table("rate_bucket").Count(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if int(left) != want.left {
+				t.Errorf("%d rows are left, want %d", left, want.left)
+			}
+		}
+	})
+}
+
+// Where nothing can be counted nothing is allowed, and the client may come again.
+func TestOutage(t *testing.T) {
+	b := limit.Bucket{Key: "b", Rate: tenant.Rate{Burst: 1, PeriodSeconds: 1}}
+	refused := func(t *testing.T, l limit.Limiter) {
+		t.Helper()
+		for what, err := range map[string]error{
+			"Take": l.Take(t.Context(), "t", time.Now(), b), "Refund": l.Refund(t.Context(), "t", time.Now(), b),
+		} {
+			if e := tenant.AsError(err); e.Reason != tenant.ErrUnavailable.Reason || e.RetryAfter() != time.Second {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+	}
+	t.Run("sql", func(t *testing.T) {
+		db := migrated(t, testenv.SQLite(t))
+		_ = db.Close()
+		l := limit.SQL(db)
+		refused(t, l)
+		if err := l.Purge(t.Context(), time.Now()); !errors.Is(err, tenant.ErrUnavailable) {
+			t.Errorf("Purge: %v", err)
+		}
+	})
+	t.Run("redis is gone", func(t *testing.T) {
+		p := newProxy(t, testenv.Redis(t))
+		l := limit.Redis(client(t, p.url))
+		if err := l.Take(t.Context(), "t", time.Now(), limit.Bucket{Key: "a", Rate: b.Rate}); err != nil {
+			t.Fatal(err)
+		}
+		p.cut()
+		refused(t, l)
+	})
+}
+
+// proxy stands between a client and Redis, and can be cut.
+type proxy struct {
+	url      string
+	listener net.Listener
+	conns    chan net.Conn
+}
+
+func newProxy(t *testing.T, url string) *proxy {
+	t.Helper()
+	rest, _ := strings.CutPrefix(url, "redis://")
+	address, number, _ := strings.Cut(rest, "/")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{url: "redis://" + l.Addr().String() + "/" + number, listener: l, conns: make(chan net.Conn, 64)}
+	t.Cleanup(p.cut)
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp", address)
+			if err != nil {
+				_ = in.Close()
+				continue
+			}
+			p.conns <- in
+			p.conns <- out
+			go pipe(in, out)
+			go pipe(out, in)
+		}
+	}()
+	return p
+}
+
+func pipe(to, from net.Conn) {
+	defer func() { _, _ = to.Close(), from.Close() }()
+	buf := make([]byte, 4096)
+	for {
+		n, err := from.Read(buf)
+		if _, werr := to.Write(buf[:n]); err != nil || werr != nil {
+			return
+		}
+	}
+}
+
+func (p *proxy) cut() {
+	_ = p.listener.Close()
+	for {
+		select {
+		case c := <-p.conns:
+			_ = c.Close()
+		default:
+			return
+		}
+	}
+}
+
+func BenchmarkTake(b *testing.B) {
+	for _, place := range []struct {
+		name string
+		open func() limit.Limiter
+	}{
+		{"sqlite", func() limit.Limiter { return limit.SQL(migrated(b, testenv.SQLite(b))) }},
+		{"postgres", func() limit.Limiter { return limit.SQL(migrated(b, testenv.Postgres(b))) }},
+		{"redis", func() limit.Limiter { return limit.Redis(client(b, testenv.Redis(b))) }},
+	} {
+		b.Run(place.name, func(b *testing.B) {
+			l, n := place.open(), 0
+			b.ReportAllocs()
+			for b.Loop() {
+				n++
+				user, ip := fmt.Sprint("user:", n), fmt.Sprint("ip:", n%100)
+				err := l.Take(context.Background(), "t", time.Now(),
+					limit.Bucket{Key: user, Rate: tenant.Rate{Burst: 10, PeriodSeconds: 60}},
+					limit.Bucket{Key: ip, Rate: tenant.Rate{Burst: 1_000_000, PeriodSeconds: 60}})
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,110 @@
+package flowengine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/usher-id/usher/tenant"
+	"github.com/usher-id/usher/tenant/secret"
+)
+
+// CheckSession says whose session a token is. Every check reads the store, so
+// that a revocation holds at once on every node. It refuses with
+// tenant.ErrUnauthenticated whatever is wrong with the token, the session or
+// its user.
+func (e *Engine) CheckSession(ctx context.Context, t *tenant.Tenant, token string) (*tenant.Session, *tenant.User, error) {
+	if err := admit(t); err != nil {
+		return nil, nil, err
+	}
+	if len(token) != len(sessionPrefix)+tokenLength || !strings.HasPrefix(token, sessionPrefix) {
+		return nil, nil, tenant.ErrUnauthenticated
+	}
+	s, u, err := e.store.SessionByToken(ctx, t.ID, secret.TokenHash(token))
+	switch {
+	case errors.Is(err, tenant.ErrNotFound):
+		return nil, nil, tenant.ErrUnauthenticated
+	case err != nil:
+		return nil, nil, err
+	}
+	now := e.now()
+	if !s.Live(now) || u.State != tenant.UserActive {
+		return nil, nil, tenant.ErrUnauthenticated
+	}
+	cfg, err := e.Config(ctx, t)
+	if err != nil {
+		return nil, nil, err
+	}
+	if now.Sub(s.LastSeenAt) >= touchEvery(cfg) {
+		s.LastSeenAt, s.IdleExpiresAt = now, idleEnd(cfg, s, now)
+		if err := e.store.TouchSession(ctx, t.ID, s.ID, now, s.IdleExpiresAt); err != nil {
+			// What the session proves, it proves without being touched.
+			e.log.WarnContext(ctx, "session not touched", "tenant", t.Slug, "err", err)
+		}
+	}
+	return s, u, nil
+}
+
+// touchEvery is how old the note of a session's last use may grow: a minute,
+// or a tenth of a short idle timeout.
+func touchEvery(cfg *tenant.Config) time.Duration {
+	return min(time.Minute, time.Duration(cfg.Sessions.IdleTimeoutSeconds)*time.Second/10)
+}
+
+func idleEnd(cfg *tenant.Config, s *tenant.Session, now time.Time) time.Time {
+	end := now.Add(time.Duration(cfg.Sessions.IdleTimeoutSeconds) * time.Second)
+	if s.ExpiresAt.Before(end) {
+		return s.ExpiresAt
+	}
+	return end
+}
+
+// Revocation names sessions of the user who asks.
+type Revocation struct {
+	ID  string // one of them; "" with All false: the one that asks
+	All bool
+}
+
+// RevokeSession ends sessions of the user whose session by is, which was
+// checked just now, and says whether that one is among them. It refuses
+// with tenant.ErrNotFound when no live session of the user is meant.
+func (e *Engine) RevokeSession(ctx context.Context, t *tenant.Tenant, c Client, by *tenant.Session, r Revocation) (own bool, err error) {
+	which := tenant.SessionSelector{ID: r.ID, UserID: by.UserID}
+	switch {
+	case r.All:
+		which.ID = ""
+	case r.ID == "":
+		which.ID = by.ID
+	}
+	now := e.now()
+	detail, err := json.Marshal(map[string]any{"session_id": which.ID, "all": r.All})
+	if err != nil {
+		return false, err
+	}
+	n, begun := 0, time.Now()
+	err = e.store.Change(ctx, func(tx tenant.Tx) error {
+		var err error
+		if n, err = tx.RevokeSessions(t.ID, which, now); err != nil {
+			return err
+		}
+		if n == 0 {
+			return tenant.ErrNotFound
+		}
+		return tx.Audit(&tenant.AuditEvent{
+			TenantID: t.ID, ID: secret.NewID(), At: now, Category: tenant.AuditSignIn, Action: "session.revoke", Outcome: "success",
+			ActorKind: tenant.ActorUser, ActorID: by.UserID, IP: c.IP.String(), RequestID: c.RequestID, RunID: by.RunID, UserID: by.UserID, Detail: detail,
+		})
+	})
+	if errors.Is(err, tenant.ErrNotFound) {
+		return false, err
+	}
+	e.metrics.Audited(tenant.AuditSignIn, time.Since(begun), err)
+	if err != nil {
+		return false, err
+	}
+	e.unsealed.Store(true)
+	e.metrics.SessionsRevoked(false, n)
+	return r.All || which.ID == by.ID, nil
+}

@@ -1,0 +1,108 @@
+package flowengine
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/usher-id/usher/flowengine/flow"
+	"github.com/usher-id/usher/flowengine/limit"
+	"github.com/usher-id/usher/tenant"
+	"github.com/usher-id/usher/tenant/secret"
+)
+
+// world is what a run may look at, for one request. It remembers the accounts
+// that it has read, so that no step reads one again.
+type world struct {
+	ctx    context.Context //nolint:containedctx // it lives as long as the request
+	engine *Engine
+	tenant *tenant.Tenant
+	config *tenant.Config
+	client *Client
+	now    time.Time
+	known  map[string]*tenant.Account // by user; nil for nobody
+}
+
+func (e *Engine) world(ctx context.Context, t *tenant.Tenant, c *Client, now time.Time, program *flow.Program) *world {
+	return &world{ctx: ctx, engine: e, tenant: t, config: program.Config(), client: c, now: now, known: map[string]*tenant.Account{}}
+}
+
+func (w *world) Now() time.Time { return w.now }
+
+func (w *world) NewID() string { return secret.NewID() }
+
+func (w *world) AccountByClaim(claim tenant.Claim) (*tenant.Account, error) {
+	a, err := w.engine.store.AccountByClaim(w.ctx, w.tenant.ID, claim)
+	if errors.Is(err, tenant.ErrUserNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	w.known[a.ID] = a
+	return a, nil
+}
+
+func (w *world) Account(user string) (*tenant.Account, error) {
+	if a, ok := w.known[user]; ok {
+		return a, nil
+	}
+	a, err := w.engine.store.Account(w.ctx, w.tenant.ID, user)
+	if err != nil && !errors.Is(err, tenant.ErrUserNotFound) {
+		return nil, err
+	}
+	w.known[user] = a
+	return a, nil
+}
+
+func (w *world) Hash(password string) (string, error) {
+	return w.engine.hasher.Hash(w.ctx, w.config.Authenticators.Password, password)
+}
+
+func (w *world) Matches(hash, password string) (ok, stale bool, err error) {
+	return w.engine.hasher.Verify(w.ctx, w.config.Authenticators.Password, hash, password)
+}
+
+func (w *world) ProviderReady(alias string) bool {
+	names, err := w.engine.programs.secretNames(w.ctx, w.tenant)
+	if err != nil {
+		w.engine.log.WarnContext(w.ctx, "secrets of a tenant can't be listed", "tenant", w.tenant.Slug, "err", err)
+	}
+	return names[tenant.OAuthSecretName(alias)]
+}
+
+// Allow takes a try from every bucket that the kind of try fills, all in one go.
+func (w *world) Allow(kind flow.Limit, user string) error {
+	limits, network := &w.config.Limits, networkOf(w.client.IP)
+	var buckets []limit.Bucket
+	switch kind {
+	case flow.LimitSignup:
+		buckets = []limit.Bucket{{Key: "signup_per_ip:" + network, Rate: limits.SignupPerIP}}
+	case flow.LimitIdentify:
+		buckets = []limit.Bucket{{Key: "identify_per_ip:" + network, Rate: limits.IdentifyPerIP}}
+	case flow.LimitPassword:
+		buckets = []limit.Bucket{
+			{Key: "password_per_ip:" + network, Rate: limits.PasswordPerIP},
+			// Hashed, because a stranger is counted by the address they gave.
+			{Key: "password_per_user_per_ip:" + secret.TokenHash(user+" "+network), Rate: limits.PasswordPerUserPerIP},
+		}
+	}
+	err := w.engine.limiter.Take(w.ctx, w.tenant.ID, w.now, buckets...)
+	if errors.Is(err, tenant.ErrRateLimited) {
+		w.engine.metrics.limited.WithLabelValues(string(kind)).Inc()
+	}
+	return err
+}
+
+// networkOf is what tries are counted by: an IPv4 address, or the /64 that one
+// IPv6 subscriber has at the least (RFC 6177).
+func networkOf(ip netip.Addr) string {
+	if ip.Is6() && !ip.Is4In6() {
+		p, err := ip.Prefix(64)
+		if err == nil {
+			return p.String()
+		}
+	}
+	return ip.Unmap().String()
+}

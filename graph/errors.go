@@ -1,0 +1,87 @@
+package graph
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"runtime/debug"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/usher-id/usher/tenant"
+)
+
+// userErrors turns a refusal into what a payload says, one for each cause or
+// problem. What isn't about the input (who asks, our own trouble) is given back
+// as an error.
+func userErrors(ctx context.Context, err error) ([]UserError, error) {
+	if err == nil {
+		return []UserError{}, nil
+	}
+	e := tenant.AsError(err)
+	switch e.Kind {
+	case tenant.Internal, tenant.Unavailable, tenant.Unauthorized, tenant.Forbidden:
+		return nil, err
+	}
+	callOf(ctx).refused.Store(true)
+	var out []UserError
+	causes, _ := e.Info["causes"].([]tenant.Cause)
+	for _, c := range causes {
+		info := maps.Clone(c.Details)
+		if info == nil {
+			info = map[string]any{}
+		}
+		info["kind"] = c.Kind
+		out = append(out, UserError{Pointer: c.Location, Reason: string(e.Reason), Message: e.Message, Info: info})
+	}
+	problems, _ := e.Info["problems"].([]tenant.Problem)
+	for _, p := range problems {
+		out = append(out, UserError{Pointer: p.Pointer, Reason: p.Reason, Message: p.Message})
+	}
+	if len(out) == 0 {
+		out = append(out, UserError{Reason: string(e.Reason), Message: e.Message, Info: facts(e)})
+	}
+	return out, nil
+}
+
+// facts are what a refusal says besides its words; nil when there is nothing.
+func facts(e *tenant.Error) any {
+	if len(e.Info) == 0 {
+		return nil
+	}
+	return e.Info
+}
+
+// present writes an error of a resolver or a directive. What isn't a refusal is
+// logged and shown as internal.
+func (h *handler) present(ctx context.Context, err error) *gqlerror.Error {
+	c := callOf(ctx)
+	e := tenant.AsError(err)
+	if e.Kind == tenant.Internal {
+		c.failed.Store(true)
+		h.Log.ErrorContext(ctx, "admin API", "path", graphql.GetPath(ctx).String(), "request_id", c.requestID, "error", err)
+	} else {
+		c.refused.Store(true)
+		if e.Kind == tenant.Forbidden {
+			h.reject("forbidden")
+		}
+	}
+	out := refusal(e, c.requestID)
+	out.Path = graphql.GetPath(ctx)
+	return out
+}
+
+// panicked turns a panic of a resolver into an internal error.
+func panicked(_ context.Context, p any) error {
+	return tenant.ErrInternal.Because(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+}
+
+// refusal writes a refusal as a GraphQL error.
+func refusal(e *tenant.Error, requestID string) *gqlerror.Error {
+	ext := map[string]any{"code": e.Kind, "reason": e.Reason, "requestId": requestID}
+	if e.Kind != tenant.Internal && len(e.Info) > 0 {
+		ext["info"] = e.Info
+	}
+	return &gqlerror.Error{Message: e.Message, Extensions: ext}
+}

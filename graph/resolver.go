@@ -1,0 +1,17 @@
+package graph
+
+import (
+	"context"
+
+	"github.com/usher-id/usher/flowengine/admin"
+	"github.com/usher-id/usher/tenant"
+)
+
+// Resolver answers the fields that read or change something.
+type Resolver struct {
+	admin  *admin.Service
+	store  tenant.Store
+	policy policy
+
+	adminTenantID func(context.Context) (string, error)
+}

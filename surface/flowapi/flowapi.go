@@ -1,0 +1,165 @@
+package flowapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/usher-id/usher/flowengine"
+	"github.com/usher-id/usher/surface"
+	"github.com/usher-id/usher/tenant"
+)
+
+// Name is the door's name in logs, metrics and records of runs.
+const Name = "flowapi"
+
+// MaxInputs is how many inputs a batch may have.
+const MaxInputs = 32
+
+type api struct{ engine *flowengine.Engine }
+
+// New makes the door.
+func New(engine *flowengine.Engine, o surface.Options) http.Handler {
+	a := &api{engine}
+	d := surface.NewDoor(Name, refuse, o)
+	r := chi.NewRouter()
+	d.Mount(r)
+	r.Post("/api/v1/authentication_flows", surface.JSON(d, a.create))
+	r.Post("/api/v1/authentication_flows/states/input", surface.JSON(d, a.input))
+	r.Post("/api/v1/authentication_flows/states", surface.JSON(d, a.state))
+	r.Get("/api/v1/session", d.Handle(a.session))
+	r.Post("/api/v1/session/revoke", surface.JSON(d, a.revoke))
+	return r
+}
+
+// createIn is the body of POST /api/v1/authentication_flows.
+type createIn struct {
+	Type       string            `json:"type"`
+	Name       string            `json:"name"`
+	Input      json.RawMessage   `json:"input"`
+	BatchInput []json.RawMessage `json:"batch_input"`
+	Session    string            `json:"session"`
+	URLQuery   string            `json:"url_query"` // of an OAuth authorization request; no such request can be made yet
+}
+
+// inputIn is the body of POST /api/v1/authentication_flows/states/input.
+type inputIn struct {
+	StateToken string            `json:"state_token"`
+	Input      json.RawMessage   `json:"input"`
+	BatchInput []json.RawMessage `json:"batch_input"`
+}
+
+// stateIn is the body of POST /api/v1/authentication_flows/states.
+type stateIn struct {
+	StateToken string `json:"state_token"`
+}
+
+// Out is the answer to all three.
+type Out struct {
+	Result Result `json:"result"`
+}
+
+// Result is where a run stands (FLOW_API.md section 1).
+type Result struct {
+	StateToken string          `json:"state_token"`
+	ID         string          `json:"id"`
+	Type       tenant.FlowType `json:"type"`
+	Name       string          `json:"name"`
+	Action     any             `json:"action"`
+}
+
+func (a *api) create(q *surface.Request, in *createIn) (*Out, error) {
+	inputs, err := inputsOf(in.Input, in.BatchInput)
+	if err != nil {
+		return nil, err
+	}
+	if in.Type == "" {
+		return nil, tenant.Invalidf("/type", "required", "type is required")
+	}
+	if in.Name == "" {
+		in.Name = tenant.DefaultFlow
+	}
+	kind := tenant.CookieSession
+	switch in.Session {
+	case "", string(tenant.CookieSession):
+	case string(tenant.TokenSession):
+		kind = tenant.TokenSession
+	default:
+		return nil, tenant.Invalidf("/session", "enum", "session is cookie or token")
+	}
+	client := clientOf(q)
+	client.DeviceID = device(q)
+	answer, err := a.engine.Start(q.Context(), q.Tenant, client, flowengine.Start{
+		Flow: tenant.FlowRef{Type: tenant.FlowType(in.Type), Name: in.Name}, Inputs: inputs, Session: kind,
+	})
+	return out(q, answer), err
+}
+
+func (a *api) input(q *surface.Request, in *inputIn) (*Out, error) {
+	inputs, err := inputsOf(in.Input, in.BatchInput)
+	if err != nil {
+		return nil, err
+	}
+	if len(inputs) == 0 {
+		return nil, tenant.Invalidf("/input", "required", "send input or batch_input")
+	}
+	if in.StateToken == "" {
+		return nil, errNoToken
+	}
+	answer, err := a.engine.Submit(q.Context(), q.Tenant, clientOf(q), in.StateToken, inputs...)
+	return out(q, answer), err
+}
+
+func (a *api) state(q *surface.Request, in *stateIn) (*Out, error) {
+	if in.StateToken == "" {
+		return nil, errNoToken
+	}
+	answer, err := a.engine.Get(q.Context(), q.Tenant, clientOf(q), in.StateToken)
+	return out(q, answer), err
+}
+
+var errNoToken = tenant.Invalidf("/state_token", "required", "state_token is required")
+
+// inputsOf reads the inputs of a request: one, or a batch, and each an object.
+func inputsOf(one json.RawMessage, batch []json.RawMessage) ([]json.RawMessage, error) {
+	switch {
+	case one != nil && batch != nil:
+		return nil, tenant.Invalidf("/batch_input", "exclusive", "send input or batch_input, not both")
+	case one != nil:
+		return []json.RawMessage{one}, object("/input", one)
+	case len(batch) > MaxInputs:
+		return nil, tenant.Invalidf("/batch_input", "maxItems", "at most %d inputs at once", MaxInputs)
+	}
+	for i, in := range batch {
+		if err := object("/batch_input/"+strconv.Itoa(i), in); err != nil {
+			return nil, err
+		}
+	}
+	return batch, nil
+}
+
+func object(pointer string, in json.RawMessage) error {
+	if len(in) == 0 || in[0] != '{' {
+		return tenant.Invalidf(pointer, "type", "an input is an object")
+	}
+	return nil
+}
+
+// out is the answer of the engine in the words of this API, and sets the cookie
+// of a session that was opened.
+func out(q *surface.Request, a *flowengine.Answer) *Out {
+	if a == nil {
+		return nil
+	}
+	action := a.Action
+	switch {
+	case a.Session == nil:
+	case a.Kind == tenant.TokenSession:
+		action.Data["session_token"] = a.Session.Token
+	default:
+		setSession(q, a.Session)
+	}
+	return &Out{Result{StateToken: a.Token, ID: a.RunID, Type: a.Flow.Type, Name: a.Flow.Name, Action: action}}
+}

@@ -1,0 +1,429 @@
+package flowapi_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/usher-id/usher/flowengine"
+	"github.com/usher-id/usher/flowengine/limit"
+	"github.com/usher-id/usher/surface"
+	"github.com/usher-id/usher/surface/flowapi"
+	"github.com/usher-id/usher/tenant"
+	"github.com/usher-id/usher/tenant/secret"
+	"github.com/usher-id/usher/tenant/store"
+	"github.com/usher-id/usher/testenv"
+)
+
+// house is the door with everything behind it, on a real database and a clock
+// that the test moves.
+type house struct {
+	t        *testing.T
+	server   *httptest.Server
+	store    *store.Store
+	engine   *flowengine.Engine
+	master   *secret.Master
+	registry *prometheus.Registry
+	log      *lockedBuffer
+
+	mu         sync.Mutex
+	time       time.Time
+	statements []string // the groups of the statements since the last look
+	partition  uint32
+}
+
+// settings changes how a house is built.
+type settings struct {
+	hasher  secret.HasherOptions
+	surface surface.Options
+}
+
+func build(t *testing.T, url string, change ...func(*settings)) *house {
+	t.Helper()
+	h := &house{t: t, time: time.Now(), registry: prometheus.NewRegistry(), log: &lockedBuffer{}}
+	metrics := flowengine.NewMetrics(h.registry, flowengine.MetricsOptions{})
+	log := slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	o := settings{
+		hasher: secret.HasherOptions{Workers: 2, Queue: 64, OnHash: metrics.Hashed, OnShed: metrics.Shed},
+		surface: surface.Options{
+			TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Log: log, Metrics: surface.NewMetrics(h.registry),
+		},
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	ctx := context.Background()
+	var err error
+	h.store, err = store.Open(ctx, url, store.Options{OnQuery: func(group string, _ time.Duration, _ error) {
+		h.mu.Lock()
+		h.statements = append(h.statements, group)
+		h.mu.Unlock()
+	}})
+	must(t, err)
+	t.Cleanup(func() { must(t, h.store.Close()) })
+	must(t, h.store.Migrate(ctx))
+	h.master, err = secret.OpenMaster(secret.NewMasterKey())
+	must(t, err)
+	hasher := secret.NewHasher(o.hasher)
+	t.Cleanup(hasher.Close)
+	directory := tenant.NewDirectory(h.store, metrics.DirectoryHooks(func(err error) { log.Warn("directory", "err", err) }), h.now)
+	h.engine, err = flowengine.New(flowengine.Options{
+		Store: h.store, Directory: directory, Limiter: limit.SQL(h.store.DB()), Master: h.master, Hasher: hasher,
+		Metrics: metrics, Log: log, Now: h.now,
+	})
+	must(t, err)
+	o.surface.Tenants = directory
+	o.surface.Origins = func(ctx context.Context, x *tenant.Tenant) ([]string, error) {
+		cfg, err := h.engine.Config(ctx, x)
+		if err != nil {
+			return nil, err
+		}
+		return cfg.Web.AllowedOrigins, nil
+	}
+	h.server = httptest.NewServer(flowapi.New(h.engine, o.surface))
+	t.Cleanup(h.server.Close)
+
+	running, stop := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- directory.Run(running) }()
+	t.Cleanup(func() { stop(); must(t, <-done) })
+	return h
+}
+
+// onBoth runs a test in a house on each database.
+func onBoth(t *testing.T, run func(h *house), change ...func(*settings)) {
+	t.Helper()
+	testenv.Databases(t, func(t *testing.T, url string) { run(build(t, url, change...)) })
+}
+
+// sub runs a part of a test; what goes wrong in the house belongs to it.
+func (h *house) sub(name string, run func(t *testing.T)) {
+	outer := h.t
+	defer func() { h.t = outer }()
+	outer.Run(name, func(t *testing.T) {
+		h.t = t
+		run(t)
+	})
+}
+
+func (h *house) now() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.time
+}
+
+func (h *house) wait(d time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.time = h.time.Add(d)
+}
+
+// counted gives the statements since the last look, and forgets them.
+func (h *house) counted() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.statements
+	h.statements = nil
+	return s
+}
+
+// tenant makes a tenant that answers to <slug>.test.
+func (h *house) tenant(slug string, change ...func(*tenant.Config)) *tenant.Tenant {
+	h.t.Helper()
+	cfg := tenant.DefaultConfig()
+	cfg.PasswordPolicy.BreachedCheck = false
+	for _, c := range change {
+		c(cfg)
+	}
+	document, err := json.Marshal(cfg)
+	must(h.t, err)
+	sum := sha256.Sum256(document)
+	key, err := h.master.NewTenantKey()
+	must(h.t, err)
+	h.partition++
+	x := &tenant.Tenant{
+		ID: secret.NewID(), Slug: slug, Name: slug, State: tenant.Active, Hosts: []string{slug + ".test"}, Partition: h.partition, Key: key,
+		Version: 1, CreatedAt: h.now(), ChangedAt: h.now(),
+	}
+	h.change(x, func(tx tenant.Tx) error {
+		if err := tx.CreateTenant(x); err != nil {
+			return err
+		}
+		return tx.CreateVersion(&tenant.Version{
+			TenantID: x.ID, Number: 1, Document: document, Hash: hex.EncodeToString(sum[:]), CreatedAt: h.now(),
+		})
+	})
+	return x
+}
+
+// publish puts another version of the configuration in force.
+func (h *house) publish(x *tenant.Tenant, number int64, change func(*tenant.Config)) {
+	h.t.Helper()
+	cfg := tenant.DefaultConfig()
+	change(cfg)
+	document, err := json.Marshal(cfg)
+	must(h.t, err)
+	sum := sha256.Sum256(document)
+	h.change(x, func(tx tenant.Tx) error {
+		fresh, err := tx.Tenant(x.Slug)
+		if err != nil {
+			return err
+		}
+		fresh.Version, fresh.ChangedAt = number, h.now()
+		if err := tx.CreateVersion(&tenant.Version{
+			TenantID: x.ID, Number: number, Document: document, Hash: hex.EncodeToString(sum[:]), CreatedAt: h.now(),
+		}); err != nil {
+			return err
+		}
+		return tx.UpdateTenant(fresh)
+	})
+}
+
+// eventually waits for what happens soon, elsewhere.
+func (h *house) eventually(happens func() bool) {
+	h.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !happens(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			h.t.Fatal("it doesn't happen")
+		}
+	}
+}
+
+// change writes to the database as an admin would.
+func (h *house) change(x *tenant.Tenant, fn func(tenant.Tx) error) {
+	h.t.Helper()
+	must(h.t, h.store.Change(context.Background(), func(tx tenant.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return tx.Audit(&tenant.AuditEvent{
+			TenantID: x.ID, ID: secret.NewID(), At: h.now(), Category: tenant.AuditAdmin, Action: "test", Outcome: "success",
+			ActorKind: tenant.ActorCLI, Detail: json.RawMessage(`{}`),
+		})
+	}))
+}
+
+// user imports a user who logs in with a password. Login ids are kind:value.
+func (h *house) user(x *tenant.Tenant, password string, loginIDs ...string) *tenant.UserRecord {
+	h.t.Helper()
+	hasher := secret.NewHasher(secret.HasherOptions{})
+	defer hasher.Close()
+	hash, err := hasher.Hash(context.Background(), tenant.DefaultConfig().Authenticators.Password, password)
+	must(h.t, err)
+	u := &tenant.UserRecord{User: tenant.User{TenantID: x.ID, ID: secret.NewID(), State: tenant.UserActive, CreatedAt: h.now(), UpdatedAt: h.now()}}
+	for _, id := range loginIDs {
+		kind, value, _ := strings.Cut(id, ":")
+		u.Identities = append(u.Identities, tenant.Identity{
+			TenantID: x.ID, ID: secret.NewID(), UserID: u.ID, Claim: tenant.Claim{Kind: kind, Value: value}, Shown: value, CreatedAt: h.now(),
+		})
+	}
+	u.Authenticators = []tenant.Authenticator{{
+		TenantID: x.ID, ID: secret.NewID(), UserID: u.ID, Type: "primary_password", Secret: hash, CreatedAt: h.now(), UpdatedAt: h.now(),
+	}}
+	h.change(x, func(tx tenant.Tx) error { return tx.CreateUser(u) })
+	return u
+}
+
+// request is one HTTP request; the zero value of a part is the usual one.
+type request struct {
+	method  string // POST
+	host    string
+	path    string // under /api/v1
+	body    any    // a string as it is, anything else as JSON
+	headers map[string]string
+	plain   bool // over HTTP
+}
+
+// answer is what came back.
+type answer struct {
+	t       *testing.T
+	status  int
+	header  http.Header
+	cookies map[string]*http.Cookie
+	body    map[string]any
+	raw     string
+}
+
+func (h *house) do(r request) answer {
+	h.t.Helper()
+	var body io.Reader
+	switch b := r.body.(type) {
+	case nil:
+	case string:
+		body = strings.NewReader(b)
+	default:
+		raw, err := json.Marshal(b)
+		must(h.t, err)
+		body = bytes.NewReader(raw)
+	}
+	if r.method == "" {
+		r.method = http.MethodPost
+	}
+	q, err := http.NewRequest(r.method, h.server.URL+"/api/v1"+r.path, body)
+	must(h.t, err)
+	q.Host = r.host
+	q.Header.Set("Content-Type", "application/json")
+	if !r.plain {
+		q.Header.Set("X-Forwarded-Proto", "https")
+	}
+	for k, v := range r.headers {
+		q.Header.Set(k, v)
+	}
+	p, err := h.server.Client().Do(q)
+	must(h.t, err)
+	defer p.Body.Close() //nolint:errcheck // read to its end
+	raw, err := io.ReadAll(p.Body)
+	must(h.t, err)
+	a := answer{t: h.t, status: p.StatusCode, header: p.Header, cookies: map[string]*http.Cookie{}, raw: string(raw)}
+	for _, c := range p.Cookies() {
+		a.cookies[c.Name] = c
+	}
+	if len(raw) > 0 {
+		if err := json.Unmarshal(raw, &a.body); err != nil {
+			h.t.Fatalf("%d %s: %v", p.StatusCode, raw, err)
+		}
+	}
+	return a
+}
+
+// obj builds JSON objects tersely.
+type obj = map[string]any
+
+// begin starts a flow and post sends inputs to a state.
+func (h *house) begin(x *tenant.Tenant, flowType string, with obj) answer {
+	h.t.Helper()
+	body := obj{"type": flowType, "name": "default"}
+	maps.Copy(body, with)
+	return h.do(request{host: x.Hosts[0], path: "/authentication_flows", body: body})
+}
+
+func (h *house) post(x *tenant.Tenant, token string, inputs ...obj) answer {
+	h.t.Helper()
+	return h.do(request{host: x.Hosts[0], path: "/authentication_flows/states/input", body: obj{"state_token": token, "batch_input": inputs}})
+}
+
+func (h *house) login(x *tenant.Tenant, email, password string, with obj) answer {
+	h.t.Helper()
+	body := obj{"batch_input": []obj{identify(email), authenticate(password)}}
+	maps.Copy(body, with)
+	return h.begin(x, "login", body)
+}
+
+func identify(email string) obj { return obj{"identification": "email", "login_id": email} }
+func authenticate(password string) obj {
+	return obj{"authentication": "primary_password", "password": password}
+}
+func create(password string) obj {
+	return obj{"authentication": "primary_password", "new_password": password}
+}
+
+// at reads a value out of the answer by keys and indexes.
+func (a answer) at(path ...any) any {
+	var v any = a.body
+	for _, p := range path {
+		switch k := p.(type) {
+		case string:
+			m, _ := v.(map[string]any)
+			v = m[k]
+		case int:
+			l, _ := v.([]any)
+			if k >= len(l) {
+				return nil
+			}
+			v = l[k]
+		}
+	}
+	return v
+}
+
+func (a answer) str(path ...any) string { s, _ := a.at(path...).(string); return s }
+func (a answer) token() string          { return a.str("result", "state_token") }
+
+// asks demands an answer that asks for an action.
+func (a answer) asks(action string) answer {
+	a.t.Helper()
+	if a.status != 200 || a.str("result", "action", "type") != action {
+		a.t.Fatalf("want an answer that asks to %s, got %d %s", action, a.status, a.raw)
+	}
+	return a
+}
+
+// refuses demands a refusal.
+func (a answer) refuses(status int, reason string) answer {
+	a.t.Helper()
+	if a.status != status || a.str("error", "reason") != reason || a.at("error", "code") != float64(status) || a.str("error", "tracking_id") != a.header.Get("X-Request-Id") {
+		a.t.Fatalf("want %d %s, got %d %s", status, reason, a.status, a.raw)
+	}
+	return a
+}
+
+// because demands one cause of a refusal: where, and which rule.
+func (a answer) because(location, kind string) answer {
+	a.t.Helper()
+	if l, k := a.at("error", "info", "causes", 0, "location"), a.at("error", "info", "causes", 0, "kind"); l != location || k != kind {
+		a.t.Fatalf("want %q at %q, got %s", kind, location, a.raw)
+	}
+	return a
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// metric reads one series; 0 when there is none.
+func (h *house) metric(name string, labels ...string) float64 {
+	h.t.Helper()
+	families, err := h.registry.Gather()
+	must(h.t, err)
+	want := fmt.Sprint(labels)
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			var values []string
+			for _, l := range m.GetLabel() {
+				values = append(values, l.GetName()+"="+l.GetValue())
+			}
+			if fmt.Sprint(values) == want {
+				return m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	return 0
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}

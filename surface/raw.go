@@ -1,0 +1,39 @@
+package surface
+
+import (
+	"net/http"
+	"net/netip"
+)
+
+// Raw lets a handler that writes its answers itself, in a dialect of its own,
+// stand behind the door. The request it is given has the client's address as
+// RemoteAddr and the request id in X-Request-Id, whatever stood there.
+func (d *Door) Raw(h http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		d.serve(w, r, r.URL.Path, func(q *Request) (any, error) {
+			r := q.Request
+			r.RemoteAddr = netip.AddrPortFrom(q.IP, 0).String()
+			r.Header.Set("X-Request-Id", q.ID)
+			seen := &recorder{w, http.StatusOK}
+			h.ServeHTTP(seen, r)
+			return answered{seen.status}, nil
+		})
+	}
+}
+
+// answered is the answer of a handler that has written it.
+type answered struct{ status int }
+
+// recorder remembers the status of an answer.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *recorder) WriteHeader(status int) {
+	r.status = status
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

@@ -1,0 +1,51 @@
+package tenant_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/usher-id/usher/tenant"
+)
+
+func TestCheckConfig(t *testing.T) {
+	if problems := tenant.CheckConfig(tenant.DefaultConfig()); problems != nil {
+		t.Errorf("the default has problems: %v", problems)
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*tenant.Config)
+		want   string // pointer and reason of each problem
+	}{
+		{"oauth without providers", func(c *tenant.Config) { c.Identifications.Enabled = []string{"email", "oauth"} }, "[/identifications/enabled/1 NoProvider]"},
+		{"two providers of one alias", func(c *tenant.Config) {
+			c.OAuthProviders = []tenant.OAuthProvider{{Alias: "a", Type: "google"}, {Alias: "b", Type: "google"}, {Alias: "a", Type: "github"}}
+		}, "[/oauth_providers/2/alias Duplicate]"},
+		{"app_type", func(c *tenant.Config) {
+			c.OAuthProviders = []tenant.OAuthProvider{{Alias: "a", Type: "google", AppType: "web"}, {Alias: "b", Type: "wechat", AppType: "web"}}
+		}, "[/oauth_providers/0/app_type NotAllowed]"},
+		{"keyword", func(c *tenant.Config) { c.PasswordPolicy.ExcludedKeywords = []string{"x", " "} }, "[/password_policy/excluded_keywords/1 Empty]"},
+		{"flow lifetimes", func(c *tenant.Config) { c.Flows.MaxLifetimeSeconds = 60 }, "[/flows/max_lifetime_seconds OutOfOrder]"},
+		{"session lifetimes", func(c *tenant.Config) { c.Sessions.LifetimeSeconds = 60 }, "[/sessions/idle_timeout_seconds OutOfOrder]"},
+		{"origins", func(c *tenant.Config) {
+			c.Web.AllowedOrigins = []string{"https://app.example.com", "http://localhost:3000", "https://[::1]:8443",
+				"app.example.com", "https://app.example.com/", "https://app.example.com:443", "http://x:80", "https://App.example.com", "https://u@app.example.com",
+				"https://app.example.com?x", "https://app.example.com#x", "*", "https://*.example.com", "null", "", "ftp://x", "https://x:", "https://"}
+		}, "[/web/allowed_origins/3 WrongForm /web/allowed_origins/4 WrongForm /web/allowed_origins/5 WrongForm /web/allowed_origins/6 WrongForm /web/allowed_origins/7 WrongForm /web/allowed_origins/8 WrongForm /web/allowed_origins/9 WrongForm /web/allowed_origins/10 WrongForm /web/allowed_origins/11 WrongForm /web/allowed_origins/12 WrongForm /web/allowed_origins/13 WrongForm /web/allowed_origins/14 WrongForm /web/allowed_origins/15 WrongForm /web/allowed_origins/16 WrongForm /web/allowed_origins/17 WrongForm]"},
+		{"everything at once", func(c *tenant.Config) {
+			c.Flows.MaxLifetimeSeconds, c.Sessions.LifetimeSeconds, c.Web.AllowedOrigins = 60, 60, []string{"*"}
+		}, "[/flows/max_lifetime_seconds OutOfOrder /sessions/idle_timeout_seconds OutOfOrder /web/allowed_origins/0 WrongForm]"},
+	} {
+		cfg := tenant.DefaultConfig()
+		c.change(cfg)
+		var got []string
+		for _, p := range tenant.CheckConfig(cfg) {
+			got = append(got, p.Pointer+" "+p.Reason)
+			if p.Message == "" {
+				t.Errorf("%s: no words", c.name)
+			}
+		}
+		if fmt.Sprint(got) != c.want {
+			t.Errorf("%s:\n got %v\nwant %s", c.name, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,105 @@
+package document
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"github.com/usher-id/usher/tenant"
+)
+
+// Decode reads a whole document, JSON or YAML, over the defaults. It reports
+// everything that is wrong at once; the configuration is nil when anything is.
+func Decode(doc []byte) (*tenant.Config, []tenant.Problem) {
+	t := &tree{}
+	return t.decode(t.parse(doc))
+}
+
+// decode checks what was read and makes a configuration of it.
+func (t *tree) decode(root any) (*tenant.Config, []tenant.Problem) {
+	if t.broken {
+		return nil, t.problems
+	}
+	for _, p := range theSchema().problems(root) {
+		if !slices.ContainsFunc(t.problems, func(known tenant.Problem) bool { return known.Pointer == p.Pointer }) {
+			t.problems = append(t.problems, p)
+		}
+	}
+	if len(t.problems) > 0 {
+		return nil, t.problems
+	}
+	text, err := json.Marshal(root)
+	must(err) // a tree of plain values
+	cfg := tenant.DefaultConfig()
+	if err := json.Unmarshal(text, cfg); err != nil {
+		return nil, one("", WrongType, "%v", err) // the schema lets nothing through that doesn't fit the types
+	}
+	return cfg, nil
+}
+
+// Load reads a document that [Encode] wrote: one that was checked when it was
+// kept. What a later Usher may have added is passed over.
+func Load(doc []byte) (*tenant.Config, error) {
+	cfg := tenant.DefaultConfig()
+	if err := json.Unmarshal(doc, cfg); err != nil {
+		return nil, err
+	}
+	return cfg, nil
+}
+
+// Patch merges a JSON patch (RFC 7396) into one section of a configuration, or
+// into all of it when the section is "". A null brings a default back. The
+// pointers of problems go into the whole document.
+func Patch(cfg *tenant.Config, section string, patch json.RawMessage) (*tenant.Config, []tenant.Problem) {
+	if section != "" && !slices.Contains(Sections(), section) {
+		return nil, one(pointer([]string{section}), UnknownKey, "there is no section %q%s", short(section), hint(section, Sections()))
+	}
+	t := &tree{}
+	change := t.json(patch)
+	if section != "" {
+		for i := range t.problems {
+			t.problems[i].Pointer = pointer([]string{section}) + t.problems[i].Pointer
+		}
+		change = map[string]any{section: change}
+	}
+	text, _ := Encode(cfg)
+	return t.decode(merge((&tree{}).json(text), change))
+}
+
+// merge is MergePatch of RFC 7396 section 2.
+func merge(target, patch any) any {
+	change, ok := patch.(map[string]any)
+	if !ok {
+		return patch
+	}
+	object, ok := target.(map[string]any)
+	if !ok {
+		object = map[string]any{}
+	}
+	for name, value := range change {
+		if value == nil {
+			delete(object, name)
+		} else {
+			object[name] = merge(object[name], value)
+		}
+	}
+	return object
+}
+
+// MergeObject merges a JSON patch (RFC 7396) into a JSON object; both must be
+// objects, and nil stands for an empty one. The result is canonical: its keys
+// are sorted.
+func MergeObject(old, patch json.RawMessage) (json.RawMessage, error) {
+	t := &tree{}
+	if len(old) == 0 {
+		old = json.RawMessage("{}")
+	}
+	target, change := t.json(old), t.json(patch)
+	if _, ok := change.(map[string]any); !ok && len(t.problems) == 0 {
+		t.fail(nil, WrongType, "must be an object")
+	}
+	if len(t.problems) > 0 {
+		return nil, errors.New(t.problems[0].Message)
+	}
+	return json.Marshal(merge(target, change))
+}

@@ -1,0 +1,260 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
+	"github.com/uptrace/bun/dialect/sqlitedialect"
+	"github.com/uptrace/bun/schema"
+	"golang.org/x/sync/semaphore"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+// Options tunes a [Store]. The zero value is fit for use.
+type Options struct {
+	// Readers bounds the connections that read and that write what need not be
+	// durable. 0: SQLite twice the cores, at least 4; PostgreSQL 4 times the
+	// cores, at least 16.
+	Readers int
+	// Writers bounds PostgreSQL's connections for durable writes, each of which
+	// waits for the disk. 0: the cores, at least 8. SQLite has one writer.
+	Writers int
+	// Timeout bounds every statement or short transaction, the wait for a
+	// connection included. 0: 5 seconds. Changes and lists by admins have as
+	// long as their context.
+	Timeout time.Duration
+	// OnQuery hears of every statement: its group (one of [Groups]), how long
+	// it took and its error.
+	OnQuery func(group string, took time.Duration, err error)
+	// OnRetry hears of every transaction that is begun again because the
+	// database asked for it.
+	OnRetry func()
+	// OnWatchError hears why the stream of change notifications broke; it is
+	// tried again.
+	OnWatchError func(err error)
+}
+
+// Store is a [tenant.Store].
+type Store struct {
+	dialect
+
+	read    *bun.DB             // lookups
+	fast    *bun.DB             // writes that survive the process
+	durable *bun.DB             // writes that survive the machine
+	turn    *semaphore.Weighted // SQLite: the one writer, first come, first served
+	hot     prepared
+	local   fanout // SQLite: who watches
+	o       Options
+}
+
+// dialect is what differs between the databases beyond what bun hides.
+type dialect struct {
+	url        string // PostgreSQL: where to listen for changes; SQLite: ""
+	numbered   bool   // parameters are $1, $2 and not ?
+	forUpdate  string // FOR what: keeps others from changing the rows read; "" where one write excludes all others
+	skipLocked string // FOR what: takes only rows that nobody else is at
+}
+
+func (d *dialect) postgres() bool { return d.url != "" }
+
+// Open opens "sqlite:PATH" or "postgres://...". It makes SQLite's file, readable
+// by its owner alone, but no table (see [Store.Migrate]), and doesn't wait for
+// PostgreSQL to be there (see [Store.Ping]).
+func Open(ctx context.Context, address string, o Options) (*Store, error) {
+	if o.Timeout == 0 {
+		o.Timeout = 5 * time.Second
+	}
+	s := &Store{o: o}
+	var err error
+	switch scheme, rest, _ := strings.Cut(address, ":"); scheme {
+	case "sqlite":
+		err = s.openSQLite(ctx, rest)
+	case "postgres", "postgresql":
+		err = s.openPostgres(address)
+	default:
+		err = fmt.Errorf("database URL: want sqlite:PATH or postgres://..., got the scheme %q", scheme)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Store) openSQLite(ctx context.Context, path string) error {
+	if path == "" || strings.HasPrefix(path, ":") {
+		return fmt.Errorf("database URL: want sqlite:PATH with the path of a file, got %q", path)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	// Made here for its mode; the write-ahead log inherits it.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator names the file
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	open := func(conns int, settings ...string) (*bun.DB, error) {
+		q := url.Values{"_txlock": {"immediate"}, "_pragma": append([]string{
+			"busy_timeout(5000)", "journal_mode(WAL)", "foreign_keys(1)", "temp_store(2)", "journal_size_limit(67108864)",
+		}, settings...)}
+		db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
+		if err != nil {
+			return nil, err
+		}
+		return s.pool(db, sqlitedialect.New(), conns, 0), nil
+	}
+	if s.fast, err = open(1, sqliteNormal); err != nil {
+		return err
+	}
+	// Also what turns the file to WAL, before any reader opens it.
+	if err := s.fast.PingContext(ctx); err != nil {
+		return err
+	}
+	if s.read, err = open(orElse(s.o.Readers, max(4, 2*runtime.NumCPU())), "query_only(1)"); err != nil {
+		return err
+	}
+	s.durable, s.turn = s.fast, semaphore.NewWeighted(1)
+	return nil
+}
+
+// The settings of the writing connection, outside and inside a durable write.
+const (
+	sqliteNormal = "synchronous(1)"
+	sqliteFull   = "synchronous(2)"
+)
+
+func (s *Store) openPostgres(address string) error {
+	config, err := pgx.ParseConfig(address)
+	if err != nil {
+		return err
+	}
+	// bun writes arguments into the text, so preparing each text would double
+	// the work; what is hot is prepared by hand.
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	config.RuntimeParams["standard_conforming_strings"] = "on" // bun's quoting relies on it
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "usher"
+	}
+	open := func(commit string, conns int) *bun.DB {
+		c := config.Copy()
+		c.RuntimeParams["synchronous_commit"] = commit
+		return s.pool(stdlib.OpenDB(*c), pgdialect.New(), conns, 5*time.Minute)
+	}
+	s.fast = open("off", orElse(s.o.Readers, max(16, 4*runtime.NumCPU())))
+	s.durable = open("on", orElse(s.o.Writers, max(8, runtime.NumCPU())))
+	s.read = s.fast
+	s.dialect = dialect{
+		url: address, numbered: true,
+		forUpdate: "NO KEY UPDATE", skipLocked: "UPDATE SKIP LOCKED",
+	}
+	return nil
+}
+
+func (s *Store) pool(db *sql.DB, d schema.Dialect, conns int, idle time.Duration) *bun.DB {
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	db.SetConnMaxIdleTime(idle)
+	b := bun.NewDB(db, d, bun.WithDiscardUnknownColumns())
+	if s.o.OnQuery != nil {
+		b = b.WithQueryHook(observer(s.o.OnQuery))
+	}
+	return b
+}
+
+// begin takes a connection for one transaction and gives it back with end.
+// On SQLite there is one writing connection, which a durable transaction turns
+// to synchronous=FULL for as long as it has it.
+func (s *Store) begin(ctx context.Context, durable bool) (tx bun.Tx, end func(), err error) {
+	release, err := s.wait(ctx)
+	if err != nil {
+		return tx, nil, err
+	}
+	if s.postgres() && durable {
+		tx, err = s.durable.BeginTx(ctx, nil)
+		return tx, release, err
+	}
+	if !durable {
+		if tx, err = s.fast.BeginTx(ctx, nil); err != nil {
+			release()
+		}
+		return tx, release, err
+	}
+	conn, err := s.fast.Conn(ctx)
+	if err != nil {
+		release()
+		return tx, nil, err
+	}
+	end = func() {
+		set(context.WithoutCancel(ctx), conn, sqliteNormal) //nolint:errcheck // FULL would only be slower
+		conn.Close()                                        //nolint:errcheck // gives it back to the pool
+		release()
+	}
+	if err = set(ctx, conn, sqliteFull); err == nil {
+		tx, err = conn.BeginTx(ctx, nil)
+	}
+	if err != nil {
+		end()
+	}
+	return tx, end, err
+}
+
+func set(ctx context.Context, conn bun.Conn, pragma string) error {
+	_, err := conn.Conn.ExecContext(ctx, "PRAGMA "+pragma)
+	return err
+}
+
+// wait queues for SQLite's one writer, first come, first served, which
+// database/sql wouldn't promise.
+func (s *Store) wait(ctx context.Context) (release func(), err error) {
+	if s.turn == nil {
+		return func() {}, nil
+	}
+	if err := s.turn.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	return func() { s.turn.Release(1) }, nil
+}
+
+// text writes a statement the way the database wants its parameters.
+func (d *dialect) text(query string) string {
+	if !d.numbered {
+		return query
+	}
+	var b strings.Builder
+	for n := 1; ; n++ {
+		before, after, found := strings.Cut(query, "?")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		b.WriteString("$" + strconv.Itoa(n))
+		query = after
+	}
+}
+
+// Close closes every connection.
+func (s *Store) Close() error {
+	return errors.Join(s.read.Close(), s.fast.Close(), s.durable.Close()) // closing one twice is no error
+}
+
+func orElse(n, standard int) int {
+	if n > 0 {
+		return n
+	}
+	return standard
+}

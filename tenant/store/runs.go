@@ -1,0 +1,137 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/usher-id/usher/tenant"
+)
+
+type runRow struct {
+	bun.BaseModel `bun:"table:flow_run,alias:r"`
+
+	TenantID       string
+	ID             string
+	FlowType       string
+	FlowName       string
+	ConfigVersion  int64
+	Status         string
+	Surface        string
+	SessionKind    string
+	UserID         string
+	SessionID      string
+	DeviceID       string
+	Factors        string
+	FirstSeenAt    int64
+	FirstIP        string
+	FirstUserAgent string
+	LastSeenAt     int64
+	LastIP         string
+	LastUserAgent  string
+	CreatedAt      int64
+	ExpiresAt      int64
+	FinishedAt     int64
+}
+
+// runColumns are what dest takes, in its order.
+const runColumns = `r.id, r.flow_type, r.flow_name, r.config_version, r.status, r.surface, r.session_kind, r.user_id,
+	r.session_id, r.device_id, r.factors, r.first_seen_at, r.first_ip, r.first_user_agent, r.last_seen_at, r.last_ip,
+	r.last_user_agent, r.created_at, r.expires_at, r.finished_at`
+
+func (r *runRow) dest() []any {
+	return []any{
+		&r.ID, &r.FlowType, &r.FlowName, &r.ConfigVersion, &r.Status, &r.Surface, &r.SessionKind, &r.UserID,
+		&r.SessionID, &r.DeviceID, &r.Factors, &r.FirstSeenAt, &r.FirstIP, &r.FirstUserAgent, &r.LastSeenAt, &r.LastIP,
+		&r.LastUserAgent, &r.CreatedAt, &r.ExpiresAt, &r.FinishedAt,
+	}
+}
+
+func (r *runRow) noun() tenant.Run {
+	return tenant.Run{
+		TenantID: r.TenantID, ID: r.ID, Flow: tenant.FlowRef{Type: tenant.FlowType(r.FlowType), Name: r.FlowName},
+		ConfigVersion: r.ConfigVersion, Status: tenant.RunStatus(r.Status), Surface: r.Surface,
+		SessionKind: tenant.SessionKind(r.SessionKind), UserID: r.UserID, SessionID: r.SessionID, DeviceID: r.DeviceID,
+		Factors:   list(r.Factors),
+		FirstSeen: tenant.Seen{At: at(r.FirstSeenAt), IP: r.FirstIP, UserAgent: r.FirstUserAgent},
+		LastSeen:  tenant.Seen{At: at(r.LastSeenAt), IP: r.LastIP, UserAgent: r.LastUserAgent},
+		CreatedAt: at(r.CreatedAt), ExpiresAt: at(r.ExpiresAt), FinishedAt: at(r.FinishedAt),
+	}
+}
+
+func (r *runRow) pointer() *tenant.Run {
+	run := r.noun()
+	return &run
+}
+
+var loadState = &statement{runLoad, `SELECT ` + runColumns + `, s.user_id, s.data, s.created_at,` + accountColumns + `
+	FROM flow_state s JOIN flow_run r ON r.tenant_id = s.tenant_id AND r.id = s.run_id
+	LEFT JOIN user_account u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
+	` + authenticatorsOfUser + ` WHERE s.tenant_id = ? AND s.token_hash = ? ORDER BY a.id`}
+
+// LoadState implements [tenant.RunStore].
+func (s *Store) LoadState(ctx context.Context, tenantID, tokenHash string, now time.Time) (*tenant.Loaded, error) {
+	var (
+		run     runRow
+		user    string
+		data    string
+		created int64
+		account accountScan
+	)
+	err := s.each(ctx, loadState, func(rows *sql.Rows) error {
+		if err := rows.Scan(append(append(run.dest(), &user, &data, &created), account.dest()...)...); err != nil {
+			return err
+		}
+		account.fold(tenantID)
+		return nil
+	}, tenantID, clean(tokenHash))
+	if err != nil {
+		return nil, err
+	}
+	run.TenantID = tenantID
+	l := &tenant.Loaded{Run: run.noun(), Account: account.account}
+	over := l.Run.Status == tenant.RunFinished || l.Run.Status == tenant.RunComplete
+	if run.ID == "" || l.Run.Status == tenant.RunCancelled || !over && !now.Before(l.Run.ExpiresAt) {
+		return nil, tenant.ErrFlowNotFound
+	}
+	l.State = tenant.FlowState{TenantID: tenantID, TokenHash: tokenHash, RunID: run.ID, UserID: user, CreatedAt: at(created)}
+	l.State.Data, err = unseal(data)
+	return l, err
+}
+
+// Run implements [tenant.RunStore].
+func (s *Store) Run(ctx context.Context, tenantID, id string) (*tenant.Run, error) {
+	if !askable(id) {
+		return nil, tenant.ErrNotFound
+	}
+	ctx, cancel := s.within(ctx, runRead)
+	defer cancel()
+	var row runRow
+	err := s.read.NewSelect().Model(&row).Where("r.tenant_id = ? AND r.id = ?", tenantID, id).Scan(ctx)
+	if err != nil {
+		return nil, orRefuse(err, tenant.ErrNotFound)
+	}
+	return row.pointer(), nil
+}
+
+// Runs implements [tenant.RunStore].
+func (s *Store) Runs(ctx context.Context, tenantID string, filter tenant.RunFilter, page tenant.Page) ([]*tenant.Run, error) {
+	var rows []runRow
+	q := s.read.NewSelect().Model(&rows).Where("r.tenant_id = ?", tenantID)
+	if page.After != "" {
+		q = q.Where("r.id < ?", clean(page.After))
+	}
+	if filter.Status != "" {
+		q = q.Where("r.status = ?", string(filter.Status))
+	}
+	if filter.Type != "" {
+		q = q.Where("r.flow_type = ?", string(filter.Type))
+	}
+	if filter.UserID != "" {
+		q = q.Where("r.user_id = ? AND r.user_id <> ''", clean(filter.UserID))
+	}
+	err := q.Order("r.id DESC").Limit(int64(page.Limit)).Scan(in(ctx, runRead))
+	return nouns(rows, (*runRow).pointer), refuse(err)
+}

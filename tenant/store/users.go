@@ -1,0 +1,328 @@
+package store
+
+import (
+	"context"
+	"strings"
+
+	"github.com/uptrace/bun"
+
+	"github.com/usher-id/usher/tenant"
+)
+
+type userRow struct {
+	bun.BaseModel `bun:"table:user_account,alias:u"`
+
+	TenantID           string
+	ID                 string
+	State              string
+	DisabledReason     string
+	StandardAttributes string
+	CustomAttributes   string
+	CreatedAt          int64
+	UpdatedAt          int64
+}
+
+type identityRow struct {
+	bun.BaseModel `bun:"table:identity,alias:i"`
+
+	TenantID   string
+	ID         string
+	UserID     string
+	Kind       string
+	Value      string
+	Shown      string
+	VerifiedAt int64
+	CreatedAt  int64
+}
+
+type authenticatorRow struct {
+	bun.BaseModel `bun:"table:authenticator,alias:a"`
+
+	TenantID  string
+	ID        string
+	UserID    string
+	Type      string
+	Secret    string
+	CreatedAt int64
+	UpdatedAt int64
+}
+
+func newUserRow(u *tenant.User) *userRow {
+	return &userRow{
+		TenantID: u.TenantID, ID: u.ID, State: string(u.State), DisabledReason: clean(u.DisabledReason),
+		StandardAttributes: clean(string(u.Attributes.Standard)), CustomAttributes: clean(string(u.Attributes.Custom)),
+		CreatedAt: ms(u.CreatedAt), UpdatedAt: ms(u.UpdatedAt),
+	}
+}
+
+func (r *userRow) noun() tenant.User {
+	return tenant.User{
+		TenantID: r.TenantID, ID: r.ID, State: tenant.UserState(r.State), DisabledReason: r.DisabledReason,
+		Attributes: tenant.UserAttributes{Standard: raw(r.StandardAttributes), Custom: raw(r.CustomAttributes)},
+		CreatedAt:  at(r.CreatedAt), UpdatedAt: at(r.UpdatedAt),
+	}
+}
+
+func newIdentityRow(i *tenant.Identity) identityRow {
+	return identityRow{
+		TenantID: i.TenantID, ID: i.ID, UserID: i.UserID, Kind: i.Kind, Value: clean(i.Value), Shown: clean(i.Shown),
+		VerifiedAt: ms(i.VerifiedAt), CreatedAt: ms(i.CreatedAt),
+	}
+}
+
+func (r *identityRow) noun() tenant.Identity {
+	return tenant.Identity{
+		TenantID: r.TenantID, ID: r.ID, UserID: r.UserID, Claim: tenant.Claim{Kind: r.Kind, Value: r.Value}, Shown: r.Shown,
+		VerifiedAt: at(r.VerifiedAt), CreatedAt: at(r.CreatedAt),
+	}
+}
+
+func newAuthenticatorRow(a *tenant.Authenticator) authenticatorRow {
+	return authenticatorRow{
+		TenantID: a.TenantID, ID: a.ID, UserID: a.UserID, Type: a.Type, Secret: a.Secret,
+		CreatedAt: ms(a.CreatedAt), UpdatedAt: ms(a.UpdatedAt),
+	}
+}
+
+func (r *authenticatorRow) noun() tenant.Authenticator {
+	return tenant.Authenticator{
+		TenantID: r.TenantID, ID: r.ID, UserID: r.UserID, Type: r.Type, Secret: r.Secret,
+		CreatedAt: at(r.CreatedAt), UpdatedAt: at(r.UpdatedAt),
+	}
+}
+
+// userRecords reads the users of a query with everything, in four statements.
+func userRecords(ctx context.Context, db bun.IDB, tenantID string, where func(*bun.SelectQuery) *bun.SelectQuery) ([]*tenant.UserRecord, error) {
+	var users []userRow
+	if err := where(db.NewSelect().Model(&users).Where("u.tenant_id = ?", tenantID)).Scan(ctx); err != nil || len(users) == 0 {
+		return nil, err
+	}
+	out := make([]*tenant.UserRecord, len(users))
+	byID := make(map[string]*tenant.UserRecord, len(users))
+	ids := make([]string, len(users))
+	for i := range users {
+		u := &tenant.UserRecord{User: users[i].noun()}
+		out[i], byID[u.ID], ids[i] = u, u, u.ID
+	}
+	theirs := func(model any) *bun.SelectQuery {
+		return db.NewSelect().Model(model).Where("tenant_id = ? AND user_id IN (?)", tenantID, bun.List(ids))
+	}
+	var identities []identityRow
+	if err := theirs(&identities).Order("id").Scan(ctx); err != nil {
+		return nil, err
+	}
+	for i := range identities {
+		u := byID[identities[i].UserID]
+		u.Identities = append(u.Identities, identities[i].noun())
+	}
+	var authenticators []authenticatorRow
+	if err := theirs(&authenticators).Order("id").Scan(ctx); err != nil {
+		return nil, err
+	}
+	for i := range authenticators {
+		u := byID[authenticators[i].UserID]
+		u.Authenticators = append(u.Authenticators, authenticators[i].noun())
+	}
+	var logins []struct {
+		UserID string
+		Last   int64
+	}
+	if err := theirs((*sessionRow)(nil)).Column("user_id").ColumnExpr("max(created_at) AS last").Group("user_id").Scan(ctx, &logins); err != nil {
+		return nil, err
+	}
+	for _, l := range logins {
+		byID[l.UserID].LastLoginAt = at(l.Last)
+	}
+	return out, nil
+}
+
+func userRecord(ctx context.Context, db bun.IDB, tenantID, condition string, args ...any) (*tenant.UserRecord, error) {
+	us, err := userRecords(ctx, db, tenantID, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Where(condition, args...) })
+	if err == nil && len(us) == 0 {
+		return nil, tenant.ErrUserNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	return us[0], nil
+}
+
+// User implements [tenant.UserReader].
+func (s *Store) User(ctx context.Context, tenantID, userID string) (*tenant.UserRecord, error) {
+	if !askable(userID) {
+		return nil, tenant.ErrUserNotFound
+	}
+	ctx, cancel := s.within(ctx, userRead)
+	defer cancel()
+	u, err := userRecord(ctx, s.read, tenantID, "u.id = ?", userID)
+	return u, refuse(err)
+}
+
+// Users implements [tenant.UserReader].
+func (s *Store) Users(ctx context.Context, tenantID string, filter tenant.UserFilter, page tenant.Page) ([]*tenant.UserRecord, error) {
+	us, err := userRecords(in(ctx, userRead), s.read, tenantID, func(q *bun.SelectQuery) *bun.SelectQuery {
+		if page.After != "" {
+			q = q.Where("u.id > ?", clean(page.After))
+		}
+		if filter.State != "" {
+			q = q.Where("u.state = ?", string(filter.State))
+		}
+		if filter.IDs != nil {
+			q = q.Where("u.id IN (?)", bun.List(filter.IDs))
+		}
+		if search := clean(filter.Search); search != "" {
+			q = q.Where("u.id IN (?)", found(s.read, tenantID, search))
+		}
+		return q.Order("u.id").Limit(int64(page.Limit))
+	})
+	return us, refuse(err)
+}
+
+// found is the ids of the users that a search finds: by the beginning of a
+// canonical login id, or of one as the user wrote it, or by the user's id.
+func found(db *bun.DB, tenantID, search string) *bun.RawQuery {
+	low := strings.ToLower(search) // as most canonical values are
+	return db.NewRaw(`SELECT user_id FROM identity WHERE tenant_id = ?0 AND value >= ?1 AND value < ?2
+		UNION SELECT user_id FROM identity WHERE tenant_id = ?0 AND value >= ?3 AND value < ?4
+		UNION SELECT user_id FROM identity WHERE tenant_id = ?0 AND shown >= ?1 AND shown < ?2 AND shown <> value
+		UNION SELECT id FROM user_account WHERE tenant_id = ?0 AND id = ?3`,
+		tenantID, search, above(search), low, above(low))
+}
+
+// CountLockedOut implements [tenant.UserReader].
+func (s *Store) CountLockedOut(ctx context.Context, tenantID string, kinds, authenticators []string) (int, error) {
+	q := s.read.NewSelect().Model((*userRow)(nil)).Where("u.tenant_id = ? AND u.state = ?", tenantID, string(tenant.UserActive))
+	q = q.WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery {
+		q = q.Where("NOT EXISTS (SELECT 1 FROM identity i WHERE i.tenant_id = u.tenant_id AND i.user_id = u.id AND i.kind IN (?))", bun.List(some(kinds)))
+		if authenticators != nil {
+			q = q.WhereOr("NOT EXISTS (SELECT 1 FROM authenticator a WHERE a.tenant_id = u.tenant_id AND a.user_id = u.id AND a.type IN (?))", bun.List(some(authenticators)))
+		}
+		return q
+	})
+	n, err := q.Count(in(ctx, userRead))
+	return int(n), refuse(err)
+}
+
+// some is a list that IN accepts: of nothing, what nothing is equal to.
+func some(list []string) []string {
+	if len(list) == 0 {
+		return []string{""}
+	}
+	return list
+}
+
+// User implements [tenant.Tx].
+func (t *tx) User(tenantID, id string) (*tenant.UserRecord, error) {
+	if !askable(id) {
+		return nil, tenant.ErrUserNotFound
+	}
+	u, err := userRecord(t.in(userRead), t.Tx, tenantID, "u.id = ?", id)
+	return u, t.note(err)
+}
+
+// UserByClaim implements [tenant.Tx].
+func (t *tx) UserByClaim(tenantID string, claim tenant.Claim) (*tenant.UserRecord, error) {
+	if !askable(claim.Value) || !askable(claim.Kind) {
+		return nil, tenant.ErrUserNotFound
+	}
+	u, err := userRecord(t.in(userRead), t.Tx, tenantID,
+		"u.id = (SELECT user_id FROM identity WHERE tenant_id = ? AND value = ? AND kind = ?)", tenantID, claim.Value, claim.Kind)
+	return u, t.note(err)
+}
+
+// CreateUser implements [tenant.Tx].
+func (t *tx) CreateUser(u *tenant.UserRecord) error {
+	return t.note(createUser(t.in(userWrite), t.Tx, &u.User, u.Identities, u.Authenticators))
+}
+
+// createUser makes what is given of a user, in one statement a table.
+func createUser(ctx context.Context, tx bun.Tx, u *tenant.User, is []tenant.Identity, as []tenant.Authenticator) error {
+	if u != nil {
+		if _, err := tx.NewInsert().Model(newUserRow(u)).Exec(ctx); err != nil {
+			if taken(err, "user_account", "") {
+				return tenant.ErrAlreadyExists.Says("there is a user of this id already").Because(err)
+			}
+			return belongs(err, tenant.ErrTenantNotFound)
+		}
+	}
+	if len(is) > 0 {
+		rows := make([]identityRow, len(is))
+		for i := range is {
+			rows[i] = newIdentityRow(&is[i])
+		}
+		if _, err := tx.NewInsert().Model(&rows).Exec(ctx); err != nil {
+			return identityTaken(err)
+		}
+	}
+	if len(as) > 0 {
+		rows := make([]authenticatorRow, len(as))
+		for i := range as {
+			rows[i] = newAuthenticatorRow(&as[i])
+		}
+		if _, err := tx.NewInsert().Model(&rows).Exec(ctx); err != nil {
+			return belongs(err, tenant.ErrUserNotFound)
+		}
+	}
+	return nil
+}
+
+func identityTaken(err error) error {
+	if taken(err, "identity", "value") {
+		return tenant.ErrDuplicatedIdentity.Because(err)
+	}
+	return belongs(err, tenant.ErrUserNotFound)
+}
+
+// UpdateUser implements [tenant.Tx].
+func (t *tx) UpdateUser(u *tenant.User) error {
+	r, err := t.NewUpdate().Model(newUserRow(u)).
+		Column("state", "disabled_reason", "standard_attributes", "custom_attributes", "updated_at").
+		Where("tenant_id = ? AND id = ?", u.TenantID, u.ID).Exec(t.in(userWrite))
+	return t.one(r, err, tenant.ErrUserNotFound)
+}
+
+// DeleteUser implements [tenant.Tx]. With a user of the admin tenant go their
+// grants.
+func (t *tx) DeleteUser(tenantID, id string) error {
+	ctx := t.in(userWrite)
+	r, err := t.NewDelete().Model((*userRow)(nil)).Where("tenant_id = ? AND id = ?", tenantID, id).Exec(ctx)
+	if err := t.one(r, err, tenant.ErrUserNotFound); err != nil {
+		return err
+	}
+	r, err = t.NewRaw(`DELETE FROM role_grant WHERE user_id = ?
+		AND EXISTS (SELECT 1 FROM tenant WHERE id = ? AND slug = ?)`, id, tenantID, tenant.AdminSlug).Exec(ctx)
+	if err != nil {
+		return t.note(err)
+	}
+	if n, err := r.RowsAffected(); err != nil || n > 0 {
+		t.rights(tenantID)
+	}
+	return nil
+}
+
+// AddIdentity implements [tenant.Tx].
+func (t *tx) AddIdentity(i *tenant.Identity) error {
+	row := newIdentityRow(i)
+	_, err := t.NewInsert().Model(&row).Exec(t.in(userWrite))
+	return t.note(identityTaken(err))
+}
+
+// RemoveIdentity implements [tenant.Tx].
+func (t *tx) RemoveIdentity(tenantID, id string) error {
+	r, err := t.NewDelete().Model((*identityRow)(nil)).Where("tenant_id = ? AND id = ?", tenantID, id).Exec(t.in(userWrite))
+	return t.one(r, err, tenant.ErrNotFound)
+}
+
+// PutAuthenticator implements [tenant.Tx].
+func (t *tx) PutAuthenticator(a *tenant.Authenticator) error {
+	row := newAuthenticatorRow(a)
+	r, err := t.NewInsert().Model(&row).On("CONFLICT (tenant_id, id) DO UPDATE").Set("type = EXCLUDED.type").
+		Set("secret = EXCLUDED.secret").Set("updated_at = EXCLUDED.updated_at").Where("a.user_id = EXCLUDED.user_id").Exec(t.in(userWrite))
+	return t.one(r, belongs(err, tenant.ErrUserNotFound), tenant.ErrUserNotFound)
+}
+
+// RemoveAuthenticator implements [tenant.Tx].
+func (t *tx) RemoveAuthenticator(tenantID, id string) error {
+	r, err := t.NewDelete().Model((*authenticatorRow)(nil)).Where("tenant_id = ? AND id = ?", tenantID, id).Exec(t.in(userWrite))
+	return t.one(r, err, tenant.ErrNotFound)
+}
