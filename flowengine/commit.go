@@ -108,8 +108,7 @@ func (m *move) apply(c *tenant.Commit) (opened *NewSession) {
 		case flow.Create:
 			m.create(c, f)
 		case flow.Rehash:
-			a := f.Authenticator
-			a.UpdatedAt = m.now
+			a := f.Authenticator // as it was read: the password is the same, only its hash is new
 			c.Rehash = &a
 		case flow.Open:
 			opened = m.open(f)

@@ -249,6 +249,11 @@ type Tx interface {
 	// ErrUserNotFound.
 	DeleteUser(tenantID, id string) error
 	UserByClaim(tenantID string, claim Claim) (*UserRecord, error) // ErrUserNotFound
+	// Owners says whose claims are, by user id; what is nobody's is absent.
+	Owners(tenantID string, claims []Claim) (map[Claim]string, error)
+	// CreateUsers makes many users as CreateUser makes one, in a few
+	// statements. ErrDuplicatedIdentity, ErrAlreadyExists for an id.
+	CreateUsers(us []*UserRecord) error
 	AddIdentity(i *Identity) error                                 // ErrDuplicatedIdentity
 	RemoveIdentity(tenantID, id string) error                      // ErrNotFound
 	// PutAuthenticator makes or replaces one by its id.
