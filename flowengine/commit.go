@@ -76,7 +76,10 @@ func (e *Engine) keep(ctx context.Context, m *move, moved bool) (*Answer, error)
 	if c.State.Data, err = e.master.Seal(m.tenant, stateTable, c.State.TokenHash, plain); err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}
-	opened := m.apply(c)
+	opened, err := e.apply(m, c)
+	if err != nil {
+		return nil, err
+	}
 	c.Run = *run
 	begun := time.Now()
 	if err := e.store.Commit(ctx, c); err != nil {
@@ -86,10 +89,16 @@ func (e *Engine) keep(ctx context.Context, m *move, moved bool) (*Answer, error)
 		e.metrics.Audited(tenant.AuditSignIn, time.Since(begun), nil)
 		e.unsealed.Store(true)
 	}
-	if opened != nil {
+	if opened.session != nil {
 		e.metrics.sessionsCreated.Inc()
 	}
-	return &Answer{Token: token, RunID: run.ID, Flow: run.Flow, Action: m.result.Action, Kind: run.SessionKind, Session: opened}, nil
+	if len(c.Messages) > 0 {
+		e.outbox.wake()
+	}
+	return &Answer{
+		Token: token, RunID: run.ID, Flow: run.Flow, Action: m.result.Action, Kind: run.SessionKind,
+		Session: opened.session, DeviceToken: opened.device,
+	}, nil
 }
 
 // expiry is when a run ends that had an input just now.
@@ -99,55 +108,4 @@ func expiry(cfg *tenant.Config, created, now time.Time) time.Time {
 		return last
 	}
 	return end
-}
-
-// apply puts the effects of a move into its commit.
-func (m *move) apply(c *tenant.Commit) (opened *NewSession) {
-	for _, effect := range m.result.Effects {
-		switch f := effect.(type) {
-		case flow.Create:
-			m.create(c, f)
-		case flow.Rehash:
-			a := f.Authenticator // as it was read: the password is the same, only its hash is new
-			c.Rehash = &a
-		case flow.Open:
-			opened = m.open(f)
-			c.Session = opened.Session
-			m.run.SessionID = opened.ID
-		}
-	}
-	return opened
-}
-
-func (m *move) create(c *tenant.Commit, f flow.Create) {
-	if f.NewUser {
-		c.User = &tenant.User{TenantID: m.tenant.ID, ID: f.User, State: tenant.UserActive, CreatedAt: m.now, UpdatedAt: m.now}
-	}
-	for _, i := range f.Identities {
-		identity := tenant.Identity{
-			TenantID: m.tenant.ID, ID: secret.NewID(), UserID: f.User, Claim: i.Claim, Shown: i.Shown, CreatedAt: m.now,
-		}
-		if i.Verified {
-			identity.VerifiedAt = m.now
-		}
-		c.Identities = append(c.Identities, identity)
-	}
-	for _, a := range f.Authenticators {
-		c.Authenticators = append(c.Authenticators, tenant.Authenticator{
-			TenantID: m.tenant.ID, ID: secret.NewID(), UserID: f.User, Type: a.Type, Secret: a.Secret, CreatedAt: m.now, UpdatedAt: m.now,
-		})
-	}
-}
-
-func (m *move) open(f flow.Open) *NewSession {
-	token := secret.NewToken(sessionPrefix)
-	cfg, seen := m.world.config, m.client.seen(m.now)
-	s := &tenant.Session{
-		TenantID: m.tenant.ID, ID: secret.NewID(), TokenHash: secret.TokenHash(token), UserID: f.User, RunID: m.run.ID, AMR: f.AMR,
-		AuthenticatedAt: m.now, CreatedAt: m.now, LastSeenAt: m.now,
-		ExpiresAt: m.now.Add(time.Duration(cfg.Sessions.LifetimeSeconds) * time.Second),
-		IP:        seen.IP, UserAgent: seen.UserAgent,
-	}
-	s.IdleExpiresAt = idleEnd(cfg, s, m.now)
-	return &NewSession{s, token}
 }

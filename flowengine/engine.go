@@ -77,6 +77,8 @@ type Client struct {
 	RequestID    string
 	DeviceID     string // identifies the browser and proves nothing
 	SessionToken string // of who is signed in already; "" for nobody
+	DeviceToken  string // lets the device pass second factors; "" for none
+	Language     string // Accept-Language (RFC 9110 section 12.5.4)
 	Surface      string // the door's name
 }
 
@@ -95,6 +97,8 @@ type Answer struct {
 	Action  flow.Action
 	Kind    tenant.SessionKind // how the client wants its session
 	Session *NewSession        // opened by this move; nil when none was
+
+	DeviceToken string // made by this move; "" when none was
 }
 
 // NewSession is a session and the one time that its token is known.

@@ -2,6 +2,9 @@ package flowengine
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
 	"errors"
 	"net/netip"
 	"time"
@@ -15,13 +18,15 @@ import (
 // world is what a run may look at, for one request. It remembers the accounts
 // that it has read, so that no step reads one again.
 type world struct {
-	ctx    context.Context //nolint:containedctx // it lives as long as the request
-	engine *Engine
-	tenant *tenant.Tenant
-	config *tenant.Config
-	client *Client
-	now    time.Time
-	known  map[string]*tenant.Account // by user; nil for nobody
+	ctx     context.Context //nolint:containedctx // it lives as long as the request
+	engine  *Engine
+	tenant  *tenant.Tenant
+	config  *tenant.Config
+	client  *Client
+	now     time.Time
+	known   map[string]*tenant.Account // by user; nil for nobody
+	run     string                     // the run's id
+	session *tenant.Session            // who is signed in; nil for nobody
 }
 
 func (e *Engine) world(ctx context.Context, t *tenant.Tenant, c *Client, now time.Time, program *flow.Program) *world {
@@ -62,6 +67,66 @@ func (w *world) Hash(password string) (string, error) {
 
 func (w *world) Matches(hash, password string) (ok, stale bool, err error) {
 	return w.engine.hasher.Verify(w.ctx, w.config.Authenticators.Password, hash, password)
+}
+
+func (w *world) Session() *tenant.Session { return w.session }
+
+func (w *world) DeviceToken() string {
+	if w.client.DeviceToken == "" {
+		return ""
+	}
+	return secret.TokenHash(w.client.DeviceToken)
+}
+
+func (w *world) SocketURL() string {
+	return w.engine.publicURL(w.tenant, "ws") + "/api/v1/authentication_flows/ws?flow_id=" + w.run
+}
+
+func (w *world) Issuer() string { return w.tenant.PrimaryHost() }
+
+func (w *world) Random(n int) []byte { return secret.Random(n) }
+
+func (w *world) Identities(user string) ([]tenant.Identity, error) {
+	return w.engine.store.IdentitiesOf(w.ctx, w.tenant.ID, user)
+}
+
+func (w *world) Seal(authenticator, plain string) (string, error) {
+	b, err := w.engine.master.Seal(w.tenant, authenticatorsAt, authenticator, []byte(plain))
+	return base64.RawURLEncoding.EncodeToString(b), err
+}
+
+func (w *world) Unseal(authenticator, sealed string) (string, error) {
+	b, err := base64.RawURLEncoding.DecodeString(sealed)
+	if err == nil {
+		b, err = w.engine.master.Open(w.tenant, authenticatorsAt, authenticator, b)
+	}
+	return string(b), err
+}
+
+func (w *world) Code(id string) (*tenant.Code, error) {
+	c, err := w.engine.store.Code(w.ctx, w.tenant.ID, id)
+	if errors.Is(err, tenant.ErrNotFound) {
+		return nil, nil
+	}
+	return c, err
+}
+
+func (w *world) TryCode(id, code string) (bool, error) {
+	c, err := w.engine.store.TryCode(w.ctx, w.tenant.ID, id, w.now)
+	if errors.Is(err, tenant.ErrNotFound) {
+		err = tenant.ErrOTPExpired
+	}
+	if err != nil {
+		return false, err
+	}
+	digest, err := w.engine.master.Open(w.tenant, codeTable, id, c.Sealed)
+	return err == nil && subtle.ConstantTimeCompare(digest, codeDigest(id, code)) == 1, err
+}
+
+// codeDigest binds a code to its id, so that a row can't be put in another's place.
+func codeDigest(id, code string) []byte {
+	sum := sha256.Sum256([]byte(id + " " + code))
+	return sum[:]
 }
 
 func (w *world) ProviderReady(alias string) bool {

@@ -110,8 +110,9 @@ type Code struct {
 	Form        CodeForm
 	Channel     string
 	Target      Claim
-	Hash        string // keyed by the tenant, bound to ID
-	StateHash   string // the state that waits for it, for links opened elsewhere
+	Sealed      []byte // the SHA-256 of the ID and the secret, sealed: six digits have no other protection
+	LinkHash    string // of a link: base64url of SHA-256 of the secret, by which it is found; "" of a code
+	StateHash   string // names the state that waits for it, for links opened elsewhere
 	MaxAttempts int
 	Attempts    int
 	CreatedAt   time.Time

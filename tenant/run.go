@@ -68,11 +68,29 @@ type Commit struct {
 	New   bool      // the run starts with this move
 	State FlowState // always a new one
 
-	User           *User // to be made, with the identities and authenticators below
+	User           *User // to be made
 	Identities     []Identity
 	Authenticators []Authenticator
-	Rehash         *Authenticator // its Secret, hashed anew; ignored when the row has gone
+	Updates        []SecretUpdate
+	Verified       []Claim         // claims of Run.UserID that are verified from now on
+	Attributes     *UserAttributes // of Run.UserID, replaced
 	Session        *Session
+	Renewed        string   // the id of a session whose user has proved themselves again, by Run.Factors
+	Remove         []string // types of authenticators that Run.UserID loses
+	RevokeSessions bool     // all of Run.UserID's end
+
+	Codes    []Code    // sent with this move; the run's older ones of the same purpose end
+	UseCodes []string  // ids; ErrOTPExpired when one has ended
+	Messages []Message // to be delivered
+}
+
+// SecretUpdate replaces the secret of an authenticator that holds Was. When it
+// holds something else by now, a Must refuses the commit with
+// ErrInvalidCredentials, and the rest is skipped.
+type SecretUpdate struct {
+	Authenticator Authenticator // with the new Secret and UpdatedAt
+	Was           string
+	Must          bool
 }
 
 // Finishes says whether the move ends the run.

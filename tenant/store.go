@@ -21,6 +21,8 @@ type Store interface {
 	UserReader
 	RunStore
 	SessionStore
+	CodeStore
+	MessageStore
 	AdminReader
 	AuditStore
 
@@ -94,6 +96,8 @@ type UserReader interface {
 	AccountByClaim(ctx context.Context, tenantID string, claim Claim) (*Account, error)
 	Account(ctx context.Context, tenantID, userID string) (*Account, error) // ErrUserNotFound
 	User(ctx context.Context, tenantID, userID string) (*UserRecord, error) // ErrUserNotFound
+	// IdentitiesOf lists a user's identities, by id; none for an unknown user.
+	IdentitiesOf(ctx context.Context, tenantID, userID string) ([]Identity, error)
 	// Users lists by id, which is by age; the key is the id.
 	Users(ctx context.Context, tenantID string, filter UserFilter, page Page) ([]*UserRecord, error)
 	// CountLockedOut counts the active users who have no identity of the given
@@ -147,6 +151,42 @@ type RunStore interface {
 	// become cancelled and are returned, at most limit of them), sessions long
 	// over.
 	Purge(ctx context.Context, at time.Time, limit int) (expired []Run, err error)
+}
+
+// CodeStore keeps one-time codes.
+type CodeStore interface {
+	Code(ctx context.Context, tenantID, id string) (*Code, error) // ErrNotFound
+	// TryCode pays for a try, in one statement, and answers the code as it is
+	// then; ErrOTPExpired when it has ended or expired, ErrRateLimited when
+	// every try was used up, ErrNotFound.
+	TryCode(ctx context.Context, tenantID, id string, at time.Time) (*Code, error)
+	// CodeByLink finds a live link by the hash of its secret; ErrNotFound.
+	CodeByLink(ctx context.Context, tenantID, linkHash string, at time.Time) (*Code, error)
+	// ApproveCode notes that a live link was approved; ErrOTPExpired.
+	ApproveCode(ctx context.Context, tenantID, id string, at time.Time) error
+}
+
+// MessageFilter narrows a list of messages.
+type MessageFilter struct {
+	Channel string        // "" for all
+	Status  MessageStatus // "" for all
+	To      string        // "" for all
+}
+
+// MessageStore keeps the outbox.
+type MessageStore interface {
+	// ClaimMessages takes messages that are due, over all tenants: nobody else
+	// gets them until the lease ends. At most limit of them.
+	ClaimMessages(ctx context.Context, at time.Time, lease time.Duration, limit int) ([]*Message, error)
+	// SettleMessage writes Status, Attempts, NextAt, SentAt, Provider, Error and
+	// Payload of a message that was claimed.
+	SettleMessage(ctx context.Context, m *Message) error
+	// Messages lists the newest first; the key is the id.
+	Messages(ctx context.Context, tenantID string, filter MessageFilter, page Page) ([]*Message, error)
+	// MessageOfCode finds the message that carries a code; ErrNotFound.
+	MessageOfCode(ctx context.Context, tenantID, codeID string) (*Message, error)
+	// CountMessages says how many wait, and since when the oldest does.
+	CountMessages(ctx context.Context) (queued int, oldest time.Time, err error)
 }
 
 // SessionSelector names sessions of one tenant.
@@ -254,8 +294,8 @@ type Tx interface {
 	// CreateUsers makes many users as CreateUser makes one, in a few
 	// statements. ErrDuplicatedIdentity, ErrAlreadyExists for an id.
 	CreateUsers(us []*UserRecord) error
-	AddIdentity(i *Identity) error                                 // ErrDuplicatedIdentity
-	RemoveIdentity(tenantID, id string) error                      // ErrNotFound
+	AddIdentity(i *Identity) error            // ErrDuplicatedIdentity
+	RemoveIdentity(tenantID, id string) error // ErrNotFound
 	// PutAuthenticator makes or replaces one by its id.
 	PutAuthenticator(a *Authenticator) error
 	RemoveAuthenticator(tenantID, id string) error // ErrNotFound

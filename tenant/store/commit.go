@@ -25,26 +25,26 @@ var insertSession = &statement{sessionOpen, `INSERT INTO session (tenant_id, id,
 	authenticated_at, created_at, last_seen_at, expires_at, idle_expires_at, ip, user_agent, revoked_at)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`}
 
-// rehashSecret is for the password that was verified alone: one that was
-// changed in the meantime stays.
-var rehashSecret = &statement{rehash, `UPDATE authenticator SET secret = ?
-	WHERE tenant_id = ? AND id = ? AND user_id = ? AND type = ? AND updated_at = ?`}
+// updateSecret is a compare-and-swap: a credential that works once is spent once.
+var updateSecret = &statement{secretUpdate, `UPDATE authenticator SET secret = ?, updated_at = ?, must_change = ?
+	WHERE tenant_id = ? AND id = ? AND secret = ?`}
+
+var verifyIdentity = &statement{identityVerify, `UPDATE identity SET verified_at = ?
+	WHERE tenant_id = ? AND user_id = ? AND kind = ? AND value = ? AND verified_at = 0`}
+
+var removeOfType = &statement{factorRemove, `DELETE FROM authenticator WHERE tenant_id = ? AND user_id = ? AND type = ?`}
+
+var updateAttributes = &statement{attributesUpdate, `UPDATE user_account SET standard_attributes = ?, custom_attributes = ?, updated_at = ?
+	WHERE tenant_id = ? AND id = ?`}
+
+var endSessions = &statement{sessionEnd, `UPDATE session SET revoked_at = ? WHERE tenant_id = ? AND user_id = ? AND revoked_at = 0`}
+
+var renewSession = &statement{sessionRenew, `UPDATE session SET authenticated_at = ?, amr = ? WHERE tenant_id = ? AND id = ? AND revoked_at = 0`}
 
 // Commit implements [tenant.RunStore]. The audit log isn't written: a run that
 // has finished is the record that SealAudit makes the event of.
 func (s *Store) Commit(ctx context.Context, c *tenant.Commit) error {
-	run := insertRun
-	if !c.New {
-		run = moveRun
-	}
-	hot := []*statement{run, insertState}
-	if c.Session != nil {
-		hot = append(hot, insertSession)
-	}
-	if c.Rehash != nil {
-		hot = append(hot, rehashSecret)
-	}
-	return s.shortly(ctx, acknowledged(c), hot, func(w *write) error {
+	return s.shortly(ctx, acknowledged(c), statementsOf(c), func(w *write) error {
 		if err := w.run(c); err != nil {
 			return err
 		}
@@ -52,28 +52,103 @@ func (s *Store) Commit(ctx context.Context, c *tenant.Commit) error {
 		if _, err := w.do(insertState, f.TenantID, f.TokenHash, f.RunID, f.UserID, seal(f.Data), ms(f.CreatedAt)); err != nil {
 			return err
 		}
-		if err := createUser(in(w.ctx, userWrite), w.Tx, c.User, c.Identities, c.Authenticators); err != nil {
-			return err
-		}
-		if a := c.Rehash; a != nil {
-			if _, err := w.do(rehashSecret, a.Secret, a.TenantID, a.ID, a.UserID, a.Type, ms(a.UpdatedAt)); err != nil {
+		for _, part := range []func(*tenant.Commit) error{w.updates, w.create, w.codes, w.messages, w.session} {
+			if err := part(c); err != nil {
 				return err
 			}
 		}
-		if c.Session == nil {
-			return nil
-		}
-		n := c.Session
-		_, err := w.do(insertSession, n.TenantID, n.ID, n.TokenHash, n.UserID, n.RunID, words(n.AMR), ms(n.AuthenticatedAt),
-			ms(n.CreatedAt), ms(n.LastSeenAt), ms(n.ExpiresAt), ms(n.IdleExpiresAt), clean(n.IP), clean(n.UserAgent))
-		return belongs(err, tenant.ErrUserNotFound)
+		return nil
 	})
+}
+
+// statementsOf lists what a commit will run, which is prepared before it begins.
+func statementsOf(c *tenant.Commit) []*statement {
+	hot := []*statement{insertRun, insertState}
+	if !c.New {
+		hot[0] = moveRun
+	}
+	for _, part := range []struct {
+		needed bool
+		by     []*statement
+	}{
+		{len(c.Updates) > 0, []*statement{updateSecret}},
+		{len(c.Verified) > 0, []*statement{verifyIdentity}},
+		{len(c.Remove) > 0, []*statement{removeOfType}},
+		{c.Attributes != nil, []*statement{updateAttributes}},
+		{c.RevokeSessions, []*statement{endSessions}},
+		{c.Renewed != "", []*statement{renewSession}},
+		{len(c.UseCodes)+len(c.Codes) > 0, []*statement{useCode, endCodes, insertCode}},
+		{len(c.Messages) > 0, []*statement{insertMessage}},
+		{c.Session != nil, []*statement{insertSession}},
+	} {
+		if part.needed {
+			hot = append(hot, part.by...)
+		}
+	}
+	return hot
+}
+
+func (w *write) create(c *tenant.Commit) error {
+	return createUser(in(w.ctx, userWrite), w.Tx, c.User, c.Identities, c.Authenticators)
+}
+
+// updates changes what the user has already.
+func (w *write) updates(c *tenant.Commit) error {
+	tid, user, now := c.Run.TenantID, c.Run.UserID, ms(c.State.CreatedAt)
+	for _, u := range c.Updates {
+		n, err := w.do(updateSecret, u.Authenticator.Secret, ms(u.Authenticator.UpdatedAt), u.Authenticator.MustChange, tid, u.Authenticator.ID, u.Was)
+		if err != nil {
+			return err
+		}
+		if n == 0 && u.Must {
+			return tenant.ErrInvalidCredentials
+		}
+	}
+	for _, claim := range c.Verified {
+		if _, err := w.do(verifyIdentity, now, tid, user, claim.Kind, claim.Value); err != nil {
+			return err
+		}
+	}
+	for _, typ := range c.Remove {
+		if _, err := w.do(removeOfType, tid, user, typ); err != nil {
+			return err
+		}
+	}
+	if c.Attributes != nil {
+		if _, err := w.do(updateAttributes, clean(string(c.Attributes.Standard)), clean(string(c.Attributes.Custom)), now, tid, user); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// session ends, renews and opens sessions.
+func (w *write) session(c *tenant.Commit) error {
+	now := ms(c.State.CreatedAt)
+	if c.RevokeSessions {
+		if _, err := w.do(endSessions, now, c.Run.TenantID, c.Run.UserID); err != nil {
+			return err
+		}
+	}
+	if c.Renewed != "" {
+		if _, err := w.do(renewSession, now, words(c.Run.Factors), c.Run.TenantID, c.Renewed); err != nil {
+			return err
+		}
+	}
+	if c.Session == nil {
+		return nil
+	}
+	n := c.Session
+	_, err := w.do(insertSession, n.TenantID, n.ID, n.TokenHash, n.UserID, n.RunID, words(n.AMR), ms(n.AuthenticatedAt),
+		ms(n.CreatedAt), ms(n.LastSeenAt), ms(n.ExpiresAt), ms(n.IdleExpiresAt), clean(n.IP), clean(n.UserAgent))
+	return belongs(err, tenant.ErrUserNotFound)
 }
 
 // acknowledged says whether a move tells the user of something that must not be
 // forgotten.
 func acknowledged(c *tenant.Commit) bool {
-	return c.Finishes() || c.User != nil || c.Session != nil || len(c.Identities) > 0 || len(c.Authenticators) > 0
+	return c.Finishes() || c.User != nil || c.Session != nil || len(c.Identities) > 0 || len(c.Authenticators) > 0 ||
+		len(c.Updates) > 0 || len(c.Messages) > 0
 }
 
 // run starts or moves the run of a commit.

@@ -13,18 +13,28 @@ type group string
 
 // The groups. Those of a single name are one statement each.
 const (
-	accountByClaim group = "account_by_claim"
-	accountByID    group = "account_by_id"
-	runLoad        group = "run_load" // with state and account
-	runStart       group = "run_start"
-	runMove        group = "run_move"
-	stateKeep      group = "state_keep"
-	sessionCheck   group = "session_check"
-	sessionOpen    group = "session_open"
-	sessionTouch   group = "session_touch"
-	rehash         group = "rehash"
-	keyCheck       group = "api_key_check"
-	keyTouch       group = "api_key_touch"
+	accountByClaim   group = "account_by_claim"
+	accountByID      group = "account_by_id"
+	runLoad          group = "run_load" // with state and account
+	runStart         group = "run_start"
+	runMove          group = "run_move"
+	stateKeep        group = "state_keep"
+	sessionCheck     group = "session_check"
+	sessionOpen      group = "session_open"
+	sessionTouch     group = "session_touch"
+	sessionRenew     group = "session_renew"
+	secretUpdate     group = "secret_update"
+	identityVerify   group = "identity_verify"
+	factorRemove     group = "factor_remove"
+	attributesUpdate group = "attributes_update"
+	codeRead         group = "code_read"
+	codeTry          group = "code_try"
+	codeWrite        group = "code_write"
+	messageClaim     group = "message_claim"
+	messageRead      group = "message_read"
+	messageWrite     group = "message_write"
+	keyCheck         group = "api_key_check"
+	keyTouch         group = "api_key_touch"
 
 	tenantRead  group = "tenant_read"
 	tenantWrite group = "tenant_write"
@@ -56,7 +66,9 @@ const (
 // Groups lists the groups of statements that Options.OnQuery hears of.
 func Groups() []string {
 	all := []group{
-		accountByClaim, accountByID, runLoad, runStart, runMove, stateKeep, sessionCheck, sessionOpen, sessionTouch, rehash,
+		accountByClaim, accountByID, runLoad, runStart, runMove, stateKeep, sessionCheck, sessionOpen, sessionTouch, sessionRenew, secretUpdate, identityVerify,
+		factorRemove, attributesUpdate,
+		codeRead, codeTry, codeWrite, messageClaim, messageRead, messageWrite,
 		keyCheck, keyTouch, tenantRead, tenantWrite, configRead, configWrite, userRead, userWrite, runRead, sessionRead,
 		sessionEnd, adminRead, adminWrite, auditRead, auditWrite, auditSeal, purge, notify, schemaGroup, ping, rateLimit,
 		begin, commit, rollback,

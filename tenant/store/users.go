@@ -45,6 +45,8 @@ type authenticatorRow struct {
 	Secret    string
 	CreatedAt int64
 	UpdatedAt int64
+
+	MustChange bool
 }
 
 func newUserRow(u *tenant.User) *userRow {
@@ -79,14 +81,14 @@ func (r *identityRow) noun() tenant.Identity {
 
 func newAuthenticatorRow(a *tenant.Authenticator) authenticatorRow {
 	return authenticatorRow{
-		TenantID: a.TenantID, ID: a.ID, UserID: a.UserID, Type: a.Type, Secret: a.Secret,
+		TenantID: a.TenantID, ID: a.ID, UserID: a.UserID, Type: a.Type, Secret: a.Secret, MustChange: a.MustChange,
 		CreatedAt: ms(a.CreatedAt), UpdatedAt: ms(a.UpdatedAt),
 	}
 }
 
 func (r *authenticatorRow) noun() tenant.Authenticator {
 	return tenant.Authenticator{
-		TenantID: r.TenantID, ID: r.ID, UserID: r.UserID, Type: r.Type, Secret: r.Secret,
+		TenantID: r.TenantID, ID: r.ID, UserID: r.UserID, Type: r.Type, Secret: r.Secret, MustChange: r.MustChange,
 		CreatedAt: at(r.CreatedAt), UpdatedAt: at(r.UpdatedAt),
 	}
 }
@@ -325,4 +327,12 @@ func (t *tx) PutAuthenticator(a *tenant.Authenticator) error {
 func (t *tx) RemoveAuthenticator(tenantID, id string) error {
 	r, err := t.NewDelete().Model((*authenticatorRow)(nil)).Where("tenant_id = ? AND id = ?", tenantID, id).Exec(t.in(userWrite))
 	return t.one(r, err, tenant.ErrNotFound)
+}
+
+// IdentitiesOf implements [tenant.UserReader].
+func (s *Store) IdentitiesOf(ctx context.Context, tenantID, userID string) ([]tenant.Identity, error) {
+	var rows []identityRow
+	err := s.read.NewSelect().Model(&rows).Where("i.tenant_id = ? AND i.user_id = ?", tenantID, clean(userID)).
+		Order("i.id").Scan(in(ctx, userRead))
+	return nouns(rows, (*identityRow).noun), refuse(err)
 }

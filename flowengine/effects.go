@@ -1,0 +1,232 @@
+package flowengine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/usher-id/usher/flowengine/deliver"
+	"github.com/usher-id/usher/flowengine/flow"
+	"github.com/usher-id/usher/tenant"
+	"github.com/usher-id/usher/tenant/secret"
+)
+
+// secrets are what a move makes that the client alone may know, once.
+type secrets struct {
+	session *NewSession
+	device  string // the token that a device is remembered by
+}
+
+// apply puts the effects of a move into its commit.
+func (e *Engine) apply(m *move, c *tenant.Commit) (made secrets, err error) {
+	for _, effect := range m.result.Effects {
+		switch f := effect.(type) {
+		case flow.Create:
+			err = e.create(m, c, f)
+		case flow.Update:
+			u := tenant.SecretUpdate{Authenticator: f.Authenticator, Was: f.Was, Must: f.Must}
+			c.Updates = append(c.Updates, u)
+		case flow.Send:
+			err = e.send(m, c, f)
+		case flow.Use:
+			c.UseCodes = append(c.UseCodes, f.Code)
+		case flow.Open:
+			if s := m.world.session; s != nil && m.run.Flow.Type == tenant.Reauth {
+				c.Renewed, m.run.SessionID = s.ID, s.ID
+				continue
+			}
+			made.session = m.open(f)
+			c.Session = made.session.Session
+			m.run.SessionID = made.session.ID
+		case flow.Remember:
+			made.device = secret.NewToken(devicePrefix)
+			c.Authenticators = append(c.Authenticators, m.authenticator(f.User, secret.NewID(), deviceTokenType, secret.TokenHash(made.device)))
+		case flow.Forget:
+			c.Remove = append(c.Remove, deviceTokenType)
+			c.RevokeSessions = c.RevokeSessions || f.Sessions
+		}
+		if err != nil {
+			return made, err
+		}
+	}
+	return made, nil
+}
+
+const (
+	devicePrefix     = "usherdevice_"
+	deviceTokenType  = "device_token"
+	passwordType     = "primary_password"
+	codeTable        = "otp_code" // what codes are sealed as
+	authenticatorsAt = "authenticator"
+)
+
+func (m *move) authenticator(user, id, typ, value string) tenant.Authenticator {
+	return tenant.Authenticator{TenantID: m.tenant.ID, ID: id, UserID: user, Type: typ, Secret: value, CreatedAt: m.now, UpdatedAt: m.now}
+}
+
+// create writes what the run drafted: a new user, or what an existing one gains.
+func (e *Engine) create(m *move, c *tenant.Commit, f flow.Create) error {
+	proved := func(claim tenant.Claim) bool {
+		for _, p := range f.Proved {
+			if p == claim {
+				return true
+			}
+		}
+		return false
+	}
+	var before *tenant.Account
+	attributes := tenant.UserAttributes{}
+	if f.NewUser {
+		c.User = &tenant.User{TenantID: m.tenant.ID, ID: f.User, State: tenant.UserActive, CreatedAt: m.now, UpdatedAt: m.now}
+	} else {
+		c.Verified = f.Proved
+		var err error
+		if before, err = m.world.Account(f.User); err != nil {
+			return err
+		}
+		if before == nil {
+			return tenant.ErrUserNotFound
+		}
+		attributes = before.Attributes
+	}
+	for _, i := range f.Identities {
+		identity := tenant.Identity{
+			TenantID: m.tenant.ID, ID: secret.NewID(), UserID: f.User, Claim: i.Claim, Shown: i.Shown, CreatedAt: m.now,
+		}
+		if proved(i.Claim) {
+			identity.VerifiedAt = m.now
+		}
+		c.Identities = append(c.Identities, identity)
+	}
+	for _, a := range f.Authenticators {
+		c.Authenticators = append(c.Authenticators, m.authenticator(f.User, a.ID, a.Type, a.Secret))
+	}
+	if f.NewPassword != "" {
+		m.replacePassword(c, before, f.NewPassword)
+	}
+	if len(f.Profile) > 0 {
+		merged, err := fillProfile(attributes, f.Profile)
+		if err != nil {
+			return err
+		}
+		if c.User != nil {
+			c.User.Attributes = merged
+		} else {
+			c.Attributes = &merged
+		}
+	}
+	return nil
+}
+
+// replacePassword gives the user a new password and remembers the old one, as
+// far as the history rules ask for it.
+func (m *move) replacePassword(c *tenant.Commit, before *tenant.Account, hash string) {
+	for _, a := range before.Authenticators {
+		if a.Type != passwordType {
+			continue
+		}
+		fresh := a
+		fresh.Secret, fresh.UpdatedAt, fresh.MustChange = hash, m.now, false
+		c.Updates = append(c.Updates, tenant.SecretUpdate{Authenticator: fresh, Was: a.Secret, Must: true})
+		if m.world.config.PasswordPolicy.History.Enabled() {
+			c.Authenticators = append(c.Authenticators, m.authenticator(before.ID, secret.NewID(), tenant.OldPassword, a.Secret))
+		}
+		return
+	}
+	c.Authenticators = append(c.Authenticators, m.authenticator(before.ID, secret.NewID(), passwordType, hash))
+}
+
+// fillProfile puts attributes given by pointer into what is known already.
+func fillProfile(known tenant.UserAttributes, given map[string]json.RawMessage) (tenant.UserAttributes, error) {
+	standard, custom := map[string]json.RawMessage{}, map[string]json.RawMessage{}
+	for _, part := range []struct {
+		raw json.RawMessage
+		to  *map[string]json.RawMessage
+	}{{known.Standard, &standard}, {known.Custom, &custom}} {
+		if len(part.raw) > 0 {
+			if err := json.Unmarshal(part.raw, part.to); err != nil {
+				return known, fmt.Errorf("attributes: %w", err)
+			}
+		}
+	}
+	for pointer, value := range given {
+		name := pointer[1:]
+		if len(name) > 2 && name[:2] == "x_" {
+			custom[name] = value
+		} else {
+			standard[name] = value
+		}
+	}
+	var err error
+	for _, part := range []struct {
+		from map[string]json.RawMessage
+		to   *json.RawMessage
+	}{{standard, &known.Standard}, {custom, &known.Custom}} {
+		if len(part.from) > 0 && err == nil {
+			*part.to, err = json.Marshal(part.from)
+		}
+	}
+	return known, err
+}
+
+// send keeps a code, and puts the message that carries it into the outbox,
+// unless there is nobody to write to.
+func (e *Engine) send(m *move, c *tenant.Commit, f flow.Send) error {
+	k := f.Code
+	k.TenantID, k.RunID, k.StateHash = m.tenant.ID, m.run.ID, c.State.TokenHash
+	if k.Form == tenant.LinkForm {
+		k.LinkHash = secret.TokenHash(f.Secret)
+	}
+	var err error
+	if k.Sealed, err = e.master.Seal(m.tenant, codeTable, k.ID, codeDigest(k.ID, f.Secret)); err != nil {
+		return fmt.Errorf("code: %w", err)
+	}
+	c.Codes = append(c.Codes, k)
+	if f.Decoy {
+		return nil
+	}
+	message, err := deliver.Compose(e.master, m.tenant, m.world.config, &k, f.Secret, m.client.Language, secret.NewID(), m.now)
+	if err != nil {
+		return err
+	}
+	c.Messages = append(c.Messages, *message)
+	return nil
+}
+
+func (m *move) open(f flow.Open) *NewSession {
+	token := secret.NewToken(sessionPrefix)
+	cfg, seen := m.world.config, m.client.seen(m.now)
+	s := &tenant.Session{
+		TenantID: m.tenant.ID, ID: secret.NewID(), TokenHash: secret.TokenHash(token), UserID: f.User, RunID: m.run.ID, AMR: f.AMR,
+		AuthenticatedAt: m.now, CreatedAt: m.now, LastSeenAt: m.now,
+		ExpiresAt: m.now.Add(time.Duration(cfg.Sessions.LifetimeSeconds) * time.Second),
+		IP:        seen.IP, UserAgent: seen.UserAgent,
+	}
+	s.IdleExpiresAt = idleEnd(cfg, s, m.now)
+	return &NewSession{s, token}
+}
+
+// ApproveLink notes that the link of a message was followed and approved, and
+// tells the client that waits for it. tenant.ErrOTPExpired when the link is
+// unknown, ended or expired.
+func (e *Engine) ApproveLink(ctx context.Context, t *tenant.Tenant, link string) error {
+	code, err := e.LinkCode(ctx, t, link)
+	if err != nil {
+		return err
+	}
+	if err := e.store.ApproveCode(ctx, t.ID, code.ID, e.now()); err != nil {
+		return err
+	}
+	return e.store.TellRun(ctx, t.ID, code.RunID)
+}
+
+// LinkCode is what a link stands for, while it works.
+func (e *Engine) LinkCode(ctx context.Context, t *tenant.Tenant, link string) (*tenant.Code, error) {
+	code, err := e.store.CodeByLink(ctx, t.ID, secret.TokenHash(link), e.now())
+	if errors.Is(err, tenant.ErrNotFound) {
+		err = tenant.ErrOTPExpired
+	}
+	return code, err
+}
