@@ -254,8 +254,8 @@ type Tx interface {
 	// CreateUsers makes many users as CreateUser makes one, in a few
 	// statements. ErrDuplicatedIdentity, ErrAlreadyExists for an id.
 	CreateUsers(us []*UserRecord) error
-	AddIdentity(i *Identity) error                                 // ErrDuplicatedIdentity
-	RemoveIdentity(tenantID, id string) error                      // ErrNotFound
+	AddIdentity(i *Identity) error            // ErrDuplicatedIdentity
+	RemoveIdentity(tenantID, id string) error // ErrNotFound
 	// PutAuthenticator makes or replaces one by its id.
 	PutAuthenticator(a *Authenticator) error
 	RemoveAuthenticator(tenantID, id string) error // ErrNotFound
