@@ -71,7 +71,7 @@ type Commit struct {
 	User           *User // to be made, with the identities and authenticators below
 	Identities     []Identity
 	Authenticators []Authenticator
-	Rehash         *Authenticator // its Secret, hashed anew; ignored when the row has gone
+	Rehash         *Authenticator // its Secret hashed anew, all else as it was read; ignored when the row has changed or gone
 	Session        *Session
 }
 

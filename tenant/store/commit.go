@@ -52,7 +52,11 @@ func (s *Store) Commit(ctx context.Context, c *tenant.Commit) error {
 		if _, err := w.do(insertState, f.TenantID, f.TokenHash, f.RunID, f.UserID, seal(f.Data), ms(f.CreatedAt)); err != nil {
 			return err
 		}
-		if err := createUser(in(w.ctx, userWrite), w.Tx, c.User, c.Identities, c.Authenticators); err != nil {
+		var users []*tenant.User
+		if c.User != nil {
+			users = append(users, c.User)
+		}
+		if err := createUsers(in(w.ctx, userWrite), w.Tx, users, c.Identities, c.Authenticators); err != nil {
 			return err
 		}
 		if a := c.Rehash; a != nil {
