@@ -93,7 +93,7 @@ func (e *Engine) keep(ctx context.Context, m *move, moved bool) (*Answer, error)
 		e.metrics.sessionsCreated.Inc()
 	}
 	if len(c.Messages) > 0 {
-		e.outbox.wake()
+		e.outbox.Wake()
 	}
 	return &Answer{
 		Token: token, RunID: run.ID, Flow: run.Flow, Action: m.result.Action, Kind: run.SessionKind,

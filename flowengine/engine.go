@@ -28,8 +28,23 @@ type Options struct {
 	Hasher    *secret.Hasher
 	Metrics   *Metrics
 	Log       *slog.Logger
+	Outbox    Outbox
+	// PublicURL makes a URL on a host of a tenant, from settings alone.
+	PublicURL func(scheme Scheme, host, path string) string
 	Now       func() time.Time // nil for time.Now
 }
+
+// Outbox is told that a message waits; it must not block.
+type Outbox interface{ Wake() }
+
+// Scheme says what a URL is for.
+type Scheme string
+
+// The schemes, which are https and wss, or without TLS in development http and ws.
+const (
+	HTTP      Scheme = "http"
+	WebSocket Scheme = "ws"
+)
 
 // Engine runs the flows of all tenants.
 type Engine struct {
@@ -40,6 +55,8 @@ type Engine struct {
 	hasher    *secret.Hasher
 	metrics   *Metrics
 	log       *slog.Logger
+	outbox    Outbox
+	publicURL func(scheme Scheme, host, path string) string
 	clock     func() time.Time
 
 	programs *programs
@@ -64,7 +81,7 @@ func New(o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		store: o.Store, directory: o.Directory, limiter: o.Limiter, master: o.Master, hasher: o.Hasher,
-		metrics: o.Metrics, log: o.Log, clock: o.Now, programs: p, noted: noted,
+		metrics: o.Metrics, log: o.Log, clock: o.Now, outbox: o.Outbox, publicURL: o.PublicURL, programs: p, noted: noted,
 	}
 	e.unsealed.Store(true) // of the process before this one, perhaps
 	return e, nil
@@ -154,12 +171,12 @@ func (e *Engine) start(ctx context.Context, m *move, s Start) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	user, err := e.signedIn(ctx, m, s.Flow.Type)
+	m.run.ID = secret.NewPFID(m.tenant.Partition)
+	m.world = e.world(ctx, m, program)
+	user, err := e.signedIn(ctx, m)
 	if err != nil {
 		return nil, err
 	}
-	m.world = e.world(ctx, m.tenant, m.client, m.now, program)
-	m.run.ID = secret.NewPFID(m.tenant.Partition)
 	m.result, err = program.Start(m.world, s.Flow, user, s.Inputs...)
 	if err != nil {
 		return nil, err
@@ -167,9 +184,10 @@ func (e *Engine) start(ctx context.Context, m *move, s Start) (*Answer, error) {
 	return e.keep(ctx, m, len(s.Inputs) > 0)
 }
 
-// signedIn is the user whom a flow about a signed-in user is about.
-func (e *Engine) signedIn(ctx context.Context, m *move, t tenant.FlowType) (string, error) {
-	if t != tenant.Reauth && t != tenant.Promote || m.client.SessionToken == "" {
+// signedIn is the user whom a flow about a signed-in user is about; "" when
+// nobody is signed in, and for the flows that ask who it is.
+func (e *Engine) signedIn(ctx context.Context, m *move) (string, error) {
+	if t := m.run.Flow.Type; t != tenant.Reauth && t != tenant.Promote || m.client.SessionToken == "" {
 		return "", nil
 	}
 	s, _, err := e.CheckSession(ctx, m.tenant, m.client.SessionToken)
@@ -179,6 +197,7 @@ func (e *Engine) signedIn(ctx context.Context, m *move, t tenant.FlowType) (stri
 	if err != nil {
 		return "", err
 	}
+	m.world.session = s
 	return s.UserID, nil
 }
 
@@ -212,7 +231,15 @@ func (e *Engine) submit(ctx context.Context, m *move, program *flow.Program, s f
 	if m.run.Status != tenant.RunNew && m.run.Status != tenant.RunPending {
 		return nil, tenant.ErrFlowFinished
 	}
-	var err error
+	user, err := e.signedIn(ctx, m)
+	switch {
+	case err != nil:
+		return nil, err
+	case user != "" && user != s.User:
+		return nil, tenant.ErrDifferentUser
+	case user == "" && (m.run.Flow.Type == tenant.Reauth || m.run.Flow.Type == tenant.Promote):
+		return nil, tenant.ErrFlowNotAllowed.Says("whoever began this flow is no longer signed in")
+	}
 	m.result, err = program.Step(m.world, s, inputs...)
 	if err != nil {
 		return nil, err
@@ -274,7 +301,7 @@ func (e *Engine) load(ctx context.Context, m *move, token string) (s flow.State,
 	if err != nil {
 		return s, nil, err
 	}
-	m.world = e.world(ctx, m.tenant, m.client, m.now, program)
+	m.world = e.world(ctx, m, program)
 	if l.State.UserID != "" {
 		m.world.known[l.State.UserID] = l.Account
 	}

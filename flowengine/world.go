@@ -29,8 +29,11 @@ type world struct {
 	session *tenant.Session            // who is signed in; nil for nobody
 }
 
-func (e *Engine) world(ctx context.Context, t *tenant.Tenant, c *Client, now time.Time, program *flow.Program) *world {
-	return &world{ctx: ctx, engine: e, tenant: t, config: program.Config(), client: c, now: now, known: map[string]*tenant.Account{}}
+func (e *Engine) world(ctx context.Context, m *move, program *flow.Program) *world {
+	return &world{
+		ctx: ctx, engine: e, tenant: m.tenant, config: program.Config(), client: m.client, now: m.now, run: m.run.ID,
+		known: map[string]*tenant.Account{},
+	}
 }
 
 func (w *world) Now() time.Time { return w.now }
@@ -79,7 +82,7 @@ func (w *world) DeviceToken() string {
 }
 
 func (w *world) SocketURL() string {
-	return w.engine.publicURL(w.tenant, "ws") + "/api/v1/authentication_flows/ws?flow_id=" + w.run
+	return w.engine.publicURL(WebSocket, w.tenant.PrimaryHost(), "/api/v1/authentication_flows/ws?flow_id="+w.run)
 }
 
 func (w *world) Issuer() string { return w.tenant.PrimaryHost() }

@@ -9,7 +9,6 @@ import (
 	"context"
 
 	"github.com/usher-id/usher/flowengine/admin"
-	"github.com/usher-id/usher/tenant"
 )
 
 func (r *mutationResolver) UpdateIdentifications(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
@@ -85,11 +84,10 @@ func (r *mutationResolver) ApplyConfig(ctx context.Context, input ApplyConfigInp
 		in.Secrets = append(in.Secrets, admin.NamedSecret{Name: s.Name, Value: s.Value})
 	}
 	done, err := r.admin.Apply(ctx, callOf(ctx).actor(), input.Tenant, in)
-	payload := &ApplyConfigPayload{SecretsChanged: []string{}, Untranslated: []tenant.Problem{}}
+	payload := &ApplyConfigPayload{}
 	if err == nil {
 		payload.Plan, payload.Tenant, payload.Version = &done.Plan, done.Tenant, done.Published
-		payload.SecretsChanged = append(payload.SecretsChanged, done.SecretsChanged...)
-		payload.Untranslated = append(payload.Untranslated, done.Untranslated...)
+		payload.SecretsChanged, payload.Untranslated = done.SecretsChanged, done.Untranslated
 	}
 	payload.UserErrors, err = userErrors(ctx, err)
 	return payload, err

@@ -12,12 +12,12 @@ import (
 	"github.com/usher-id/usher/tenant"
 )
 
-// userErrors turns a refusal into what a payload says, one for each cause or
-// problem. What isn't about the input (who asks, our own trouble) is given back
-// as an error.
+// userErrors turns a refusal into what a payload says, one for each cause (in
+// the input, whose names are the schema's) or problem (in a document). What isn't
+// about the input (who asks, our own trouble) is given back as an error.
 func userErrors(ctx context.Context, err error) ([]UserError, error) {
 	if err == nil {
-		return []UserError{}, nil
+		return nil, nil
 	}
 	e := tenant.AsError(err)
 	switch e.Kind {
@@ -33,24 +33,29 @@ func userErrors(ctx context.Context, err error) ([]UserError, error) {
 			info = map[string]any{}
 		}
 		info["kind"] = c.Kind
-		out = append(out, UserError{Pointer: c.Location, Reason: string(e.Reason), Message: e.Message, Info: info})
+		out = append(out, UserError{Pointer: camel(c.Location), Reason: string(e.Reason), Message: e.Message, Info: info})
 	}
 	problems, _ := e.Info["problems"].([]tenant.Problem)
 	for _, p := range problems {
 		out = append(out, UserError{Pointer: p.Pointer, Reason: p.Reason, Message: p.Message})
 	}
 	if len(out) == 0 {
-		out = append(out, UserError{Reason: string(e.Reason), Message: e.Message, Info: facts(e)})
+		out = append(out, UserError{Reason: string(e.Reason), Message: e.Message, Info: details(e.Info)})
 	}
 	return out, nil
 }
 
-// facts are what a refusal says besides its words; nil when there is nothing.
-func facts(e *tenant.Error) any {
-	if len(e.Info) == 0 {
+// details are the facts of a refusal, besides what is shown in its own place;
+// nil when there are none.
+func details(facts map[string]any) any {
+	rest := maps.Clone(facts)
+	for _, shown := range []string{"causes", "problems", "mine", "theirs"} {
+		delete(rest, shown)
+	}
+	if len(rest) == 0 {
 		return nil
 	}
-	return e.Info
+	return rest
 }
 
 // present writes an error of a resolver or a directive. What isn't a refusal is
@@ -58,6 +63,9 @@ func facts(e *tenant.Error) any {
 func (h *handler) present(ctx context.Context, err error) *gqlerror.Error {
 	c := callOf(ctx)
 	e := tenant.AsError(err)
+	if ctx.Err() != nil { // the client has gone, or had its time
+		e = tenant.ErrUnavailable.Because(err)
+	}
 	if e.Kind == tenant.Internal {
 		c.failed.Store(true)
 		h.Log.ErrorContext(ctx, "admin API", "path", graphql.GetPath(ctx).String(), "request_id", c.requestID, "error", err)

@@ -38,7 +38,6 @@ type ResolverRoot interface {
 	FlowRun() FlowRunResolver
 	Member() MemberResolver
 	Mutation() MutationResolver
-	PasswordViolation() PasswordViolationResolver
 	Query() QueryResolver
 	Session() SessionResolver
 	Tenant() TenantResolver
@@ -109,9 +108,6 @@ type MutationResolver interface {
 	ImportUsers(ctx context.Context, input ImportUsersInput) (*ImportUsersPayload, error)
 	ExportUsers(ctx context.Context, input ExportUsersInput) (*ExportUsersPayload, error)
 	TestPassword(ctx context.Context, input TestPasswordInput) (*TestPasswordPayload, error)
-}
-type PasswordViolationResolver interface {
-	Details(ctx context.Context, obj *PasswordViolation) (json.RawMessage, error)
 }
 type QueryResolver interface {
 	Node(ctx context.Context, id string) (Node, error)
@@ -5214,30 +5210,7 @@ func (ec *executionContext) _Draft_document(ctx context.Context, field graphql.C
 			fc := graphql.GetFieldContext(ctx)
 			return obj.Document(fc.Args["encoding"].(DocumentEncoding)), nil
 		},
-		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
-			directive0 := next
-
-			directive1 := func(ctx context.Context) (any, error) {
-				object, err := ec.unmarshalNObject2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐObject(ctx, "CONFIG")
-				if err != nil {
-					var zeroVal string
-					return zeroVal, err
-				}
-				action, err := ec.unmarshalNAction2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐAction(ctx, "READ")
-				if err != nil {
-					var zeroVal string
-					return zeroVal, err
-				}
-				if ec.Directives.Can == nil {
-					var zeroVal string
-					return zeroVal, errors.New("directive can is not implemented")
-				}
-				return ec.Directives.Can(ctx, obj, directive0, object, action)
-			}
-
-			next = directive1
-			return next
-		},
+		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
 			return ec.marshalNString2string(ctx, selections, v)
 		},
@@ -10472,18 +10445,18 @@ func (ec *executionContext) _PasswordViolation_details(ctx context.Context, fiel
 			return ec.fieldContext_PasswordViolation_details(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.PasswordViolation().Details(ctx, obj)
+			return obj.Details, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v json.RawMessage) graphql.Marshaler {
-			return ec.marshalOJSON2encodingᚋjsonᚐRawMessage(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v any) graphql.Marshaler {
+			return ec.marshalOJSON2interface(ctx, selections, v)
 		},
 		true,
 		false,
 	)
 }
 func (ec *executionContext) fieldContext_PasswordViolation_details(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("PasswordViolation", field, true, true, errors.New("field of type JSON does not have child fields"))
+	return graphql.NewScalarFieldContext("PasswordViolation", field, false, false, errors.New("field of type JSON does not have child fields"))
 }
 
 func (ec *executionContext) _Plan_base(ctx context.Context, field graphql.CollectedField, obj *admin.Plan) (ret graphql.Marshaler) {
@@ -21495,46 +21468,13 @@ func (ec *executionContext) _PasswordViolation(ctx context.Context, sel ast.Sele
 		case "rule":
 			out.Values[i] = ec._PasswordViolation_rule(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
 		case "details":
-			field := field
-
-			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
-				defer func() {
-					if r := recover(); r != nil {
-						ec.Error(ctx, ec.Recover(ctx, r))
-					}
-				}()
-				res = ec._PasswordViolation_details(ctx, field, obj)
-				if res == graphql.RequiredNull {
-					atomic.AddUint32(&fs.Invalids, 1)
-				}
-				return res
+			out.Values[i] = ec._PasswordViolation_details(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
 			}
-
-			if field.IsDeferred() {
-				deferredFieldSet.AddField(field)
-				fieldIndex := len(deferredFieldSet.Values) - 1
-				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
-					return innerFunc(ctx, deferredFieldSet)
-				})
-
-				for _, deferrable := range field.Deferrables {
-					view, ok := deferLabelToView[deferrable.Label]
-					if !ok {
-						view = deferredFieldSet.NewView()
-						deferLabelToView[deferrable.Label] = view
-					}
-					view.AddIndices(fieldIndex)
-				}
-
-				// don't run the out.Concurrently() call below
-				out.Values[i] = graphql.Null
-				continue
-			}
-
-			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}

@@ -59,5 +59,5 @@ type UserError struct {
 // PasswordViolation is a rule of the policy that a password breaks.
 type PasswordViolation struct {
 	Rule    string
-	Details map[string]any
+	Details any // a JSON object; nil when the rule says all
 }

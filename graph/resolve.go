@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/usher-id/usher/flowengine/admin"
@@ -59,19 +60,18 @@ func read(v *tenant.Version) (*tenant.Config, error) {
 
 // problems lists what is wrong with a document, or with the draft.
 func (r *Resolver) problems(ctx context.Context, t *tenant.Tenant, doc *string) ([]tenant.Problem, error) {
-	out := []tenant.Problem{}
 	if doc != nil {
 		cfg, problems := document.Decode([]byte(*doc))
 		if cfg == nil {
 			return problems, nil
 		}
-		return append(out, admin.Check(cfg)...), nil
+		return admin.Check(cfg), nil
 	}
 	cfg, err := r.admin.Version(ctx, t, 0)
 	if err != nil {
 		return nil, err
 	}
-	return append(out, admin.Check(cfg)...), nil
+	return admin.Check(cfg), nil
 }
 
 // localUserID reads what a caller names a user of a tenant by: a global id, or
@@ -112,7 +112,7 @@ func (r *Resolver) tryPassword(ctx context.Context, slug, password string) error
 	if err != nil {
 		return err
 	}
-	return flow.CheckPassword(&cfg.PasswordPolicy, "/input/password", password)
+	return flow.CheckPassword(&cfg.PasswordPolicy, "/password", password)
 }
 
 // members lists who has a role at a tenant; at tenant admin, who has one in the
@@ -166,6 +166,9 @@ func (r *Resolver) viewer(ctx context.Context) (*Viewer, error) {
 		vg := ViewerGrant{Role: g.Role, Permissions: r.policy.permissions(g.Role)}
 		if g.Domain != tenant.PlatformDomain {
 			t, err := r.store.TenantByID(ctx, g.Domain)
+			if errors.Is(err, tenant.ErrTenantNotFound) {
+				continue // it was deleted meanwhile
+			}
 			if err != nil {
 				return nil, err
 			}

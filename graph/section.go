@@ -7,18 +7,24 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/99designs/gqlgen/graphql"
-
 	"github.com/usher-id/usher/flowengine/admin"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/document"
 )
 
-// editSection is every update<Section>: what the input says besides the tenant
-// and how to edit is a merge patch (RFC 7396) of one section, in the words of
-// the schema.
+// editing is what the input of every update<Section> holds besides the section.
+type editing struct {
+	Tenant          string `json:"tenant"`
+	ExpectedVersion *int64 `json:"expectedVersion"`
+	AutoPublish     bool   `json:"autoPublish"`
+	Message         string `json:"message"`
+	Force           string `json:"force"`
+}
+
+// editSection is every update<Section>: the rest of the input is a merge patch
+// (RFC 7396) of the section, in the names of the schema.
 func (r *Resolver) editSection(ctx context.Context, section string, input map[string]any) (*EditConfigPayload, error) {
-	slug, edit, patch, err := readEdit(input)
+	edit, patch, err := readEdit(input)
 	if err != nil {
 		return nil, err
 	}
@@ -32,49 +38,38 @@ func (r *Resolver) editSection(ctx context.Context, section string, input map[st
 		return nil, err
 	}
 	actor := callOf(ctx).actor()
-	done, err := r.admin.EditSection(ctx, actor, slug, section, merge, edit)
-	payload := &EditConfigPayload{Changes: []document.Change{}, Problems: []tenant.Problem{}, Conflict: conflictOf(err)}
+	done, err := r.admin.EditSection(ctx, actor, edit.Tenant, section, merge, admin.Edit{
+		ExpectedVersion: edit.ExpectedVersion, AutoPublish: edit.AutoPublish, Message: edit.Message, Force: edit.Force,
+	})
+	payload := &EditConfigPayload{Conflict: conflictOf(err)}
 	for _, s := range secrets {
 		if err == nil {
-			err = r.admin.SetSecret(ctx, actor, slug, s)
+			err = r.admin.SetSecret(ctx, actor, edit.Tenant, s)
 		}
 	}
 	if err == nil {
-		payload.Tenant, payload.Version = done.Tenant, done.Published
-		payload.Changes = append(payload.Changes, done.Changes...)
-		payload.Problems = append(payload.Problems, done.Problems...)
+		payload.Tenant, payload.Version, payload.Changes, payload.Problems = done.Tenant, done.Published, done.Changes, done.Problems
 	}
 	payload.UserErrors, err = userErrors(ctx, err)
 	return payload, err
 }
 
 // readEdit takes the input of a section's mutation apart.
-func readEdit(input map[string]any) (slug string, edit admin.Edit, patch map[string]any, err error) {
-	patch = map[string]any{}
-	for name, v := range input {
-		switch name {
-		case "tenant":
-			slug, _ = v.(string)
-		case "message":
-			edit.Message, _ = v.(string)
-		case "force":
-			edit.Force, _ = v.(string)
-		case "autoPublish":
-			edit.AutoPublish, _ = v.(bool)
-		case "expectedVersion":
-			if v == nil {
-				continue
-			}
-			n, err := graphql.UnmarshalInt64(v)
-			if err != nil {
-				return "", edit, nil, tenant.Invalidf("/expectedVersion", "type", "expectedVersion is a number")
-			}
-			edit.ExpectedVersion = &n
-		default:
-			patch[name] = v
-		}
+func readEdit(input map[string]any) (edit editing, patch map[string]any, err error) {
+	text, err := json.Marshal(input)
+	if err != nil {
+		return edit, nil, err
 	}
-	return slug, edit, patch, nil
+	if err := json.Unmarshal(text, &edit); err != nil {
+		return edit, nil, err
+	}
+	if err := json.Unmarshal(text, &patch); err != nil {
+		return edit, nil, err
+	}
+	for _, name := range []string{"tenant", "expectedVersion", "autoPublish", "message", "force"} {
+		delete(patch, name)
+	}
+	return edit, patch, nil
 }
 
 // takeSecrets splits the providers from their client secrets, which are kept
@@ -129,6 +124,24 @@ func snakeName(name string) string {
 	return b.String()
 }
 
+// camel turns a pointer into an input around.
+func camel(pointer string) string {
+	var b strings.Builder
+	upper := false
+	for _, r := range pointer {
+		if r == '_' {
+			upper = true
+			continue
+		}
+		if upper {
+			r = unicode.ToUpper(r)
+		}
+		upper = false
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
 // conflictOf shows both sides when somebody else was faster; nil otherwise.
 func conflictOf(err error) *EditConflict {
 	if !errors.Is(err, tenant.ErrVersionConflict) {
@@ -141,6 +154,6 @@ func conflictOf(err error) *EditConflict {
 	}
 	mine, _ := info["mine"].([]document.Change)
 	theirs, _ := info["theirs"].([]document.Change)
-	c.Mine, c.Theirs = append([]document.Change{}, mine...), append([]document.Change{}, theirs...)
+	c.Mine, c.Theirs = mine, theirs
 	return c
 }

@@ -7,9 +7,7 @@ package graph
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -89,9 +87,9 @@ func (r *mutationResolver) RemoveAuthenticator(ctx context.Context, input Remove
 func (r *mutationResolver) ImportUsers(ctx context.Context, input ImportUsersInput) (*ImportUsersPayload, error) {
 	in := admin.Import{Format: input.Format, DryRun: input.DryRun}
 	done, err := r.admin.ImportUsers(ctx, callOf(ctx).actor(), input.Tenant, strings.NewReader(input.Document), in)
-	payload := &ImportUsersPayload{Details: []admin.ImportDetail{}}
+	payload := &ImportUsersPayload{}
 	if err == nil {
-		payload.Summary, payload.Details = &done.Summary, append(payload.Details, done.Details...)
+		payload.Summary, payload.Details = &done.Summary, done.Details
 	}
 	payload.UserErrors, err = userErrors(ctx, err)
 	return payload, err
@@ -109,7 +107,7 @@ func (r *mutationResolver) ExportUsers(ctx context.Context, input ExportUsersInp
 }
 
 func (r *mutationResolver) TestPassword(ctx context.Context, input TestPasswordInput) (*TestPasswordPayload, error) {
-	payload := &TestPasswordPayload{Violations: []PasswordViolation{}, UserErrors: []UserError{}}
+	payload := &TestPasswordPayload{}
 	err := r.tryPassword(ctx, input.Tenant, input.Password)
 	switch e := tenant.AsError(err); {
 	case err == nil:
@@ -117,16 +115,12 @@ func (r *mutationResolver) TestPassword(ctx context.Context, input TestPasswordI
 	case errors.Is(err, tenant.ErrPasswordPolicy):
 		causes, _ := e.Info["causes"].([]tenant.Cause)
 		for _, c := range causes {
-			payload.Violations = append(payload.Violations, PasswordViolation{c.Kind, c.Details})
+			payload.Violations = append(payload.Violations, PasswordViolation{c.Kind, details(c.Details)})
 		}
 	default:
 		return nil, err
 	}
 	return payload, nil
-}
-
-func (r *passwordViolationResolver) Details(ctx context.Context, obj *PasswordViolation) (json.RawMessage, error) {
-	panic(fmt.Errorf("not implemented: Details - details"))
 }
 
 func (r *userResolver) ID(ctx context.Context, obj *tenant.UserRecord) (string, error) {
@@ -143,13 +137,25 @@ func (r *userResolver) Sessions(ctx context.Context, obj *tenant.UserRecord, fir
 	})
 }
 
+func (r *Resolver) User() UserResolver { return &userResolver{r} }
+
+type userResolver struct{ *Resolver }
+
+// !!! WARNING !!!
+// The code below was going to be deleted when updating resolvers. It has been copied here so you have
+// one last chance to move it out of harms way if you want. There are two reasons this happens:
+//  - When renaming or deleting a resolver the old code will be put in here. You can safely delete
+//    it when you're done.
+//  - You have helper methods in this file. Move them out to keep these resolver files clean.
+/*
+	func (r *passwordViolationResolver) Details(ctx context.Context, obj *PasswordViolation) (json.RawMessage, error) {
+	panic(fmt.Errorf("not implemented: Details - details"))
+}
 func (r *Resolver) PasswordViolation() PasswordViolationResolver {
 	return &passwordViolationResolver{r}
 }
-
-func (r *Resolver) User() UserResolver { return &userResolver{r} }
-
 type (
 	passwordViolationResolver struct{ *Resolver }
 	userResolver              struct{ *Resolver }
 )
+*/

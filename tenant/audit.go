@@ -81,6 +81,7 @@ func (e *AuditEvent) digest() string {
 type BrokenChain struct {
 	TenantID string
 	Seq      int64
+	ID       string // of the event found there; empty when it is missing
 	Why      string
 }
 
@@ -105,10 +106,10 @@ func VerifyAudit(ctx context.Context, log AuditStore, tenantID string) (events i
 			return events, err
 		}
 		for _, e := range page {
-			broken := &BrokenChain{TenantID: tenantID, Seq: events + 1}
+			broken := &BrokenChain{TenantID: tenantID, Seq: events + 1, ID: e.ID}
 			switch {
 			case e.Seq != events+1:
-				broken.Why = "it is missing"
+				broken.ID, broken.Why = "", "it is missing"
 			case e.PrevHash != prev:
 				broken.Why = "it does not follow the one before it"
 			case e.Hash != e.digest():

@@ -146,6 +146,11 @@ type RunStore interface {
 	Run(ctx context.Context, tenantID, id string) (*Run, error) // ErrNotFound
 	// Runs lists the newest first; the key is the id.
 	Runs(ctx context.Context, tenantID string, filter RunFilter, page Page) ([]*Run, error)
+	// TellRun tells every node that something happened to a run outside of it,
+	// such as a link that was approved; WatchRuns hears it until ctx ends. Both
+	// ids empty means that news may have been lost.
+	TellRun(ctx context.Context, tenantID, runID string) error
+	WatchRuns(ctx context.Context, told func(tenantID, runID string)) error
 	// Purge forgets, over all tenants and in bounded transactions, what has
 	// outlived its use: states of ended runs, runs that nobody finished (they
 	// become cancelled and are returned, at most limit of them), sessions long

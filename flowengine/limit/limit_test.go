@@ -2,7 +2,6 @@ package limit_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"net"
@@ -11,54 +10,29 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/redis/rueidis"
 	"github.com/uptrace/bun"
-	"github.com/uptrace/bun/dialect/pgdialect"
-	"github.com/uptrace/bun/dialect/sqlitedialect"
-	_ "modernc.org/sqlite"
 
 	"github.com/usher-id/usher/flowengine/limit"
 	"github.com/usher-id/usher/flowengine/limit/limittest"
-	"github.com/usher-id/usher/migrations"
 	"github.com/usher-id/usher/tenant"
+	"github.com/usher-id/usher/tenant/store"
 	"github.com/usher-id/usher/testenv"
 )
 
-// open opens a database as a node does: a single writer for SQLite, a pool for
-// PostgreSQL.
-func open(t testing.TB, url string) *bun.DB {
-	t.Helper()
-	var db *bun.DB
-	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
-		pool, err := sql.Open("sqlite", path+"?_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)")
-		if err != nil {
-			t.Fatal(err)
-		}
-		pool.SetMaxOpenConns(1)
-		db = bun.NewDB(pool, sqlitedialect.New())
-	} else {
-		config, err := pgx.ParseConfig(url)
-		if err != nil {
-			t.Fatal(err)
-		}
-		config.DefaultQueryExecMode = pgx.QueryExecModeExec
-		pool := stdlib.OpenDB(*config)
-		pool.SetMaxOpenConns(8)
-		db = bun.NewDB(pool, pgdialect.New())
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	return db
-}
-
+// migrated opens a database as a node does, and gives the handle that a node
+// counts with.
 func migrated(t testing.TB, url string) *bun.DB {
 	t.Helper()
-	db := open(t, url)
-	if err := migrations.Up(t.Context(), db); err != nil {
+	s, err := store.Open(t.Context(), url, store.Options{})
+	if err != nil {
 		t.Fatal(err)
 	}
-	return db
+	t.Cleanup(func() { _ = s.Close() })
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s.DB()
 }
 
 func TestSQL(t *testing.T) {
@@ -66,8 +40,7 @@ func TestSQL(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			limittest.Run(t, func(t *testing.T) limittest.Open {
 				url := url(t)
-				migrated(t, url)
-				return func() limit.Limiter { return limit.SQL(open(t, url)) }
+				return func() limit.Limiter { return limit.SQL(migrated(t, url)) }
 			})
 		})
 	}

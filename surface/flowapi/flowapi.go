@@ -154,6 +154,9 @@ func out(q *surface.Request, a *flowengine.Answer) *Out {
 		return nil
 	}
 	action := a.Action
+	if a.DeviceToken != "" {
+		setCookie(q, trustCookie, a.DeviceToken, deviceAge)
+	}
 	switch {
 	case a.Session == nil:
 	case a.Kind == tenant.TokenSession:

@@ -17,7 +17,8 @@ import (
 const (
 	hostPrefix    = "__Host-"
 	sessionCookie = "usher_session"
-	deviceCookie  = "usher_device"
+	deviceCookie  = "usher_device"       // identifies the browser and proves nothing
+	trustCookie   = "usher_device_token" // lets the device pass second factors
 
 	deviceLength = 32
 	deviceAge    = 400 * 24 * time.Hour // as long as browsers keep one
@@ -55,7 +56,13 @@ func device(q *surface.Request) string {
 // clientOf is who sent a request, in the engine's terms.
 func clientOf(q *surface.Request) flowengine.Client {
 	token, _ := sessionToken(q)
-	return flowengine.Client{IP: q.IP, UserAgent: q.UserAgent(), RequestID: q.ID, SessionToken: token, Surface: Name}
+	c := flowengine.Client{
+		IP: q.IP, UserAgent: q.UserAgent(), RequestID: q.ID, SessionToken: token, Surface: Name, Language: q.Header.Get("Accept-Language"),
+	}
+	if trust, err := q.Cookie(cookieName(q, trustCookie)); err == nil {
+		c.DeviceToken = trust.Value
+	}
+	return c
 }
 
 // sessionToken is what a request presents, and whether a cookie brought it. An

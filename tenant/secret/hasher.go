@@ -25,6 +25,8 @@ const (
 	argonTag    = 32 // bytes
 )
 
+var ourArgon = argonParams{argonMemory, argonPasses, argonLanes}
+
 // bcryptInput is how many bytes of a password bcrypt looks at.
 const bcryptInput = 72
 
@@ -37,7 +39,7 @@ const bcryptInput = 72
 // It answers tenant.ErrUnavailable with the fact retry_after_seconds when too
 // many wait, and the context's error when the caller has gone.
 func (h *Hasher) Hash(ctx context.Context, cfg tenant.PasswordHashing, password string) (string, error) {
-	algorithm, hash := newHash(cfg, password)
+	algorithm, hash := h.newHash(cfg, password)
 	var encoded string
 	var failed error
 	if err := h.do(ctx, algorithm, "hash", func() { encoded, failed = hash() }); err != nil {
@@ -66,21 +68,21 @@ func (h *Hasher) Verify(ctx context.Context, cfg tenant.PasswordHashing, hash, p
 	}
 	var failed error
 	var matches bool
-	if err := h.do(ctx, p.algorithm, "verify", func() { matches, failed = p.matches(password) }); err != nil {
+	if err := h.do(ctx, p.algorithm, "verify", func() { matches, failed = h.matches(p, password) }); err != nil {
 		return false, false, err
 	}
 	return matches, !p.current(cfg, password), failed
 }
 
 func (h *Hasher) decoy(ctx context.Context, cfg tenant.PasswordHashing, password string) error {
-	algorithm, hash := newHash(cfg, password)
+	algorithm, hash := h.newHash(cfg, password)
 	return h.do(ctx, algorithm, "verify", func() { _, _ = hash() })
 }
 
 // newHash says how a password is hashed under cfg, and does it.
-func newHash(cfg tenant.PasswordHashing, password string) (algorithm string, hash func() (string, error)) {
+func (h *Hasher) newHash(cfg tenant.PasswordHashing, password string) (algorithm string, hash func() (string, error)) {
 	if cfg.Algorithm != algBcrypt {
-		return algArgon2id, func() (string, error) { return hashArgon2id(password), nil }
+		return algArgon2id, func() (string, error) { return h.hashArgon2id(password) }
 	}
 	if len(password) <= bcryptInput {
 		return algBcrypt, func() (string, error) { return hashBcrypt([]byte(password), cfg.BcryptCost) }
@@ -92,13 +94,16 @@ func newHash(cfg tenant.PasswordHashing, password string) (algorithm string, has
 	}
 }
 
-func hashArgon2id(password string) string {
+func (h *Hasher) hashArgon2id(password string) (string, error) {
 	var salt [argonSalt]byte
 	_, _ = rand.Read(salt[:]) // never fails
-	tag := argon2.IDKey([]byte(password), salt[:], argonPasses, argonMemory, argonLanes, argonTag)
+	tag, err := h.memory.idKey(password, salt[:], argonTag)
+	if err != nil {
+		return "", err
+	}
 	b64 := base64.RawStdEncoding
 	return fmt.Sprintf("$%s$v=%d$m=%d,t=%d,p=%d$%s$%s", algArgon2id, argon2.Version,
-		argonMemory, argonPasses, argonLanes, b64.EncodeToString(salt[:]), b64.EncodeToString(tag))
+		argonMemory, argonPasses, argonLanes, b64.EncodeToString(salt[:]), b64.EncodeToString(tag)), nil
 }
 
 func hashBcrypt(password []byte, cost int) (string, error) {
@@ -114,7 +119,7 @@ func hashBcrypt(password []byte, cost int) (string, error) {
 }
 
 // matches derives the password's tag as the hash says and compares.
-func (p *parsed) matches(password string) (bool, error) {
+func (h *Hasher) matches(p *parsed, password string) (bool, error) {
 	switch p.algorithm {
 	case algBcrypt:
 		return matchesBcrypt(p.bcrypt, []byte(password))
@@ -122,11 +127,22 @@ func (p *parsed) matches(password string) (bool, error) {
 		sum := sha512.Sum512([]byte(password))
 		return matchesBcrypt(p.bcrypt, sum[:])
 	}
-	tag, err := p.derive([]byte(password))
+	tag, err := h.derive(p, password)
 	if err != nil {
-		return false, fmt.Errorf("secret: %s: %w", p.algorithm, err)
+		return false, err
 	}
 	return subtle.ConstantTimeCompare(tag, p.tag) == 1, nil
+}
+
+func (h *Hasher) derive(p *parsed, password string) ([]byte, error) {
+	if p.algorithm == algArgon2id && p.argon == ourArgon {
+		return h.memory.idKey(password, p.salt, len(p.tag))
+	}
+	tag, err := p.derive([]byte(password))
+	if err != nil {
+		return nil, fmt.Errorf("secret: %s: %w", p.algorithm, err)
+	}
+	return tag, nil
 }
 
 func matchesBcrypt(encoded string, password []byte) (bool, error) {
@@ -143,7 +159,7 @@ func matchesBcrypt(encoded string, password []byte) (bool, error) {
 // current says whether newHash would make a hash of this kind.
 func (p *parsed) current(cfg tenant.PasswordHashing, password string) bool {
 	if cfg.Algorithm != algBcrypt {
-		return p.algorithm == algArgon2id && p.argon == argonParams{argonMemory, argonPasses, argonLanes} &&
+		return p.algorithm == algArgon2id && p.argon == ourArgon &&
 			len(p.salt) == argonSalt && len(p.tag) == argonTag
 	}
 	kind := algBcrypt

@@ -37,3 +37,12 @@ func random10() (b [10]byte) {
 	_, _ = rand.Read(b[:]) // never fails
 	return b
 }
+
+// Random is chance from the operating system.
+func Random(n int) []byte {
+	b := make([]byte, n)
+	if _, err := rand.Read(b); err != nil {
+		panic(err) // never, by crypto/rand's promise
+	}
+	return b
+}

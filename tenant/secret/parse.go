@@ -164,7 +164,7 @@ func parseArgon2(algorithm string, fields []string) (*parsed, error) {
 		return nil, err
 	}
 	p := &parsed{algorithm: algorithm, salt: salt, tag: tag,
-		argon: argonParams{uint32(m), uint32(t), uint8(lanes)}} //nolint:gosec // all bounded above
+		argon: argonParams{uint32(m), uint32(t), uint8(lanes)}}
 	key := argon2.IDKey
 	if algorithm == algArgon2i {
 		key = argon2.Key
@@ -263,10 +263,10 @@ func params(s string, want ...param) error {
 // number reads a decimal from 1 to most, written without sign.
 func number(s string, most int) (int, error) {
 	n, err := strconv.ParseUint(s, 10, 31)
-	if err != nil || n < 1 || int(n) > most { //nolint:gosec // 31 bits
+	if err != nil || n < 1 || int(n) > most {
 		return 0, unusable("a parameter is not a number from 1 to %d", most)
 	}
-	return int(n), nil //nolint:gosec // 31 bits
+	return int(n), nil
 }
 
 var plus = strings.NewReplacer(".", "+")

@@ -72,7 +72,7 @@ func (s *Store) APIKeys(ctx context.Context, tenantID string, page tenant.Page) 
 		q = q.Where("k.id < ?", clean(page.After))
 	}
 	err := q.Order("k.id DESC").Limit(int64(page.Limit)).Scan(in(ctx, adminRead))
-	return nouns(rows, (*keyRow).noun), refuse(err)
+	return mapped(rows, (*keyRow).noun), refuse(err)
 }
 
 var touchKey = &statement{keyTouch, `UPDATE api_key SET last_used_at = ? WHERE tenant_id = ? AND id = ? AND last_used_at < ?`}
@@ -98,7 +98,7 @@ func (s *Store) grants(ctx context.Context, condition, value string) ([]tenant.G
 	defer cancel()
 	var rows []grantRow
 	err := s.read.NewSelect().Model(&rows).Where(condition, clean(value)).Order("domain", "user_id").Scan(ctx)
-	return nouns(rows, (*grantRow).noun), refuse(err)
+	return mapped(rows, (*grantRow).noun), refuse(err)
 }
 
 // CreateAPIKey implements [tenant.Tx].

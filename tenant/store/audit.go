@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 
 	"github.com/uptrace/bun"
@@ -106,10 +107,7 @@ func (t *tx) sealEvents() error {
 				return err
 			}
 		}
-		rows := make([]auditRow, n)
-		for i, e := range theirs {
-			rows[i] = newAuditRow(e)
-		}
+		rows := mapped(theirs, func(e **tenant.AuditEvent) auditRow { return newAuditRow(*e) })
 		if _, err := t.NewInsert().Model(&rows).Exec(ctx); err != nil {
 			return belongs(err, tenant.ErrTenantNotFound)
 		}
@@ -145,35 +143,26 @@ func (h *head) move(ctx context.Context, tx bun.Tx) error {
 	return err
 }
 
-// AuditLog implements [tenant.AuditStore].
+// AuditLog implements [tenant.AuditStore]. Events are sealed in the order of
+// their ids, so what comes after an event is the same before and after.
 func (s *Store) AuditLog(ctx context.Context, tenantID string, filter tenant.AuditFilter, page tenant.Page) ([]*tenant.AuditEvent, error) {
-	ctx = in(ctx, auditRead)
-	var after auditRow // what it says of its place now: it may have been sealed since it was listed
-	if page.After != "" {
-		err := s.read.NewSelect().Model(&after).Column("id", "seq").
-			Where("tenant_id = ? AND id = ?", tenantID, clean(page.After)).Scan(ctx)
-		if err != nil {
-			return nil, orRefuse(err, tenant.ErrNotFound)
-		}
-	}
 	half := func(order string) *bun.SelectQuery {
 		return filterAudit(s.read.NewSelect().Model((*auditRow)(nil)).Where("tenant_id = ?", tenantID), filter).
 			Order(order).Limit(int64(page.Limit))
 	}
 	unsealed := half("id DESC").Where("seq = 0")
 	sealed := half("seq DESC").Where("seq > 0")
-	switch {
-	case after.Seq > 0:
-		unsealed = unsealed.Where("1 = 0")
-		sealed = sealed.Where("seq < ?", after.Seq)
-	case after.ID != "":
-		unsealed = unsealed.Where("id < ?", after.ID)
+	if page.After != "" {
+		const place = "FROM audit_log WHERE tenant_id = ? AND id = ?"
+		after := clean(page.After)
+		unsealed = unsealed.Where("id < (SELECT id "+place+" AND seq = 0)", tenantID, after)
+		sealed = sealed.Where("seq < (SELECT CASE WHEN seq = 0 THEN ? ELSE seq END "+place+")", math.MaxInt64, tenantID, after)
 	}
-	// One statement, so that nothing is sealed between the halves.
+	// One statement, so that nothing is sealed between its parts.
 	var rows []auditRow
 	err := s.read.NewRaw(`SELECT * FROM (SELECT * FROM (?) AS unsealed UNION ALL SELECT * FROM (?) AS sealed) AS log
-		ORDER BY seq = 0 DESC, seq DESC, id DESC LIMIT ?`, unsealed, sealed, page.Limit).Scan(ctx, &rows)
-	return nouns(rows, (*auditRow).noun), refuse(err)
+		ORDER BY seq = 0 DESC, seq DESC, id DESC LIMIT ?`, unsealed, sealed, page.Limit).Scan(in(ctx, auditRead), &rows)
+	return mapped(rows, (*auditRow).noun), refuse(err)
 }
 
 func filterAudit(q *bun.SelectQuery, f tenant.AuditFilter) *bun.SelectQuery {
@@ -201,7 +190,7 @@ func (s *Store) AuditChain(ctx context.Context, tenantID string, from int64, lim
 	var rows []auditRow
 	err := s.read.NewSelect().Model(&rows).Where("tenant_id = ? AND seq >= ? AND seq > 0", tenantID, from).
 		Order("seq").Limit(int64(limit)).Scan(in(ctx, auditRead))
-	return nouns(rows, (*auditRow).noun), refuse(err)
+	return mapped(rows, (*auditRow).noun), refuse(err)
 }
 
 // AuditHead implements [tenant.AuditStore].

@@ -38,15 +38,20 @@ const maxTries = 6
 
 // Change implements [tenant.Store].
 func (s *Store) Change(ctx context.Context, fn func(tenant.Tx) error) error {
+	return s.persist(ctx, func() error { return s.change(ctx, fn) })
+}
+
+// persist runs a transaction again when the database asks for it.
+func (s *Store) persist(ctx context.Context, run func() error) error {
 	for try := 1; ; try++ {
-		err := s.change(ctx, fn)
+		err := run()
 		if err == nil || try == maxTries || !tryAgain(err) {
 			return refuse(err)
 		}
 		if s.o.OnRetry != nil {
 			s.o.OnRetry()
 		}
-		pause := time.Duration(rand.Int64N(int64(try * 10 * int(time.Millisecond)))) //nolint:gosec // spreads, hides nothing
+		pause := time.Duration(rand.Int64N(int64(try) * int64(10*time.Millisecond))) //nolint:gosec // it spreads, and hides nothing
 		select {
 		case <-ctx.Done():
 			return refuse(ctx.Err())

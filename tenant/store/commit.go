@@ -89,7 +89,11 @@ func statementsOf(c *tenant.Commit) []*statement {
 }
 
 func (w *write) create(c *tenant.Commit) error {
-	return createUser(in(w.ctx, userWrite), w.Tx, c.User, c.Identities, c.Authenticators)
+	var users []*tenant.User
+	if c.User != nil {
+		users = append(users, c.User)
+	}
+	return createUsers(in(w.ctx, userWrite), w.Tx, users, c.Identities, c.Authenticators)
 }
 
 // updates changes what the user has already.

@@ -85,7 +85,7 @@ func (s *Store) Versions(ctx context.Context, tenantID string, page tenant.Page)
 		q = q.Where("number < ?", n)
 	}
 	err := q.Order("number DESC").Limit(int64(page.Limit)).Scan(in(ctx, configRead))
-	return nouns(rows, (*versionRow).noun), refuse(err)
+	return mapped(rows, (*versionRow).noun), refuse(err)
 }
 
 // Draft implements [tenant.ConfigReader].
@@ -105,7 +105,7 @@ func (s *Store) Secrets(ctx context.Context, tenantID string) ([]tenant.Secret, 
 	defer cancel()
 	var rows []secretRow
 	err := s.read.NewSelect().Model(&rows).ExcludeColumn("sealed").Where("tenant_id = ?", tenantID).Order("name").Scan(ctx)
-	return nouns(rows, func(r *secretRow) tenant.Secret {
+	return mapped(rows, func(r *secretRow) tenant.Secret {
 		return tenant.Secret{Name: r.Name, LastFour: r.LastFour, UpdatedAt: at(r.UpdatedAt)}
 	}), refuse(err)
 }

@@ -56,7 +56,8 @@ type Store struct {
 	durable *bun.DB             // writes that survive the machine
 	turn    *semaphore.Weighted // SQLite: the one writer, first come, first served
 	hot     prepared
-	local   fanout // SQLite: who watches
+	local   fanout // SQLite: who watches changes
+	runs    fanout // SQLite: who watches runs
 	o       Options
 }
 

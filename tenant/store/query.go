@@ -105,10 +105,12 @@ func (s *Store) shortly(ctx context.Context, durable bool, hot []*statement, fn 
 		}
 		w.hot[q] = stmt
 	}
-	return refuse(s.transact(ctx, durable, func(tx bun.Tx) error {
-		w.Tx = tx
-		return fn(w)
-	}))
+	return s.persist(ctx, func() error {
+		return s.transact(ctx, durable, func(tx bun.Tx) error {
+			w.Tx = tx
+			return fn(w)
+		})
+	})
 }
 
 // transact runs fn in one transaction. Errors come as they are.

@@ -133,5 +133,5 @@ func (s *Store) Runs(ctx context.Context, tenantID string, filter tenant.RunFilt
 		q = q.Where("r.user_id = ? AND r.user_id <> ''", clean(filter.UserID))
 	}
 	err := q.Order("r.id DESC").Limit(int64(page.Limit)).Scan(in(ctx, runRead))
-	return nouns(rows, (*runRow).pointer), refuse(err)
+	return mapped(rows, (*runRow).pointer), refuse(err)
 }

@@ -29,11 +29,14 @@ func (s *Store) SealAudit(ctx context.Context, limit int) (int, error) {
 		if sealed >= limit {
 			break
 		}
-		n, err := s.sealTenant(ctx, id, limit-sealed)
-		sealed += n
-		if err != nil {
-			return sealed, refuse(err)
+		var n int
+		if err := s.persist(ctx, func() (err error) {
+			n, err = s.sealTenant(ctx, id, limit-sealed)
+			return err
+		}); err != nil {
+			return sealed, err
 		}
+		sealed += n
 	}
 	return sealed, nil
 }
@@ -52,7 +55,7 @@ func (s *Store) sealTenant(ctx context.Context, tenantID string, limit int) (n i
 		if err := tx.NewSelect().Model(&rows).Where("tenant_id = ? AND seq = 0", tenantID).Order("id").Limit(int64(limit)).Scan(ctx); err != nil {
 			return err
 		}
-		events := nouns(rows, (*auditRow).noun)
+		events := mapped(rows, (*auditRow).noun)
 		var runs []runRow
 		if limit > len(rows) {
 			if err := tx.NewSelect().Model(&runs).Where("tenant_id = ? AND status IN ('finished', 'complete') AND NOT audited", tenantID).
@@ -70,7 +73,7 @@ func (s *Store) sealTenant(ctx context.Context, tenantID string, limit int) (n i
 		if err := chainAll(ctx, tx, head, events); err != nil || len(runs) == 0 {
 			return err
 		}
-		ids := nouns(runs, func(r *runRow) string { return r.ID })
+		ids := mapped(runs, func(r *runRow) string { return r.ID })
 		_, err = tx.NewUpdate().Model((*runRow)(nil)).Set("audited = TRUE").
 			Where("tenant_id = ? AND id IN (?)", tenantID, bun.List(ids)).Exec(ctx)
 		return err

@@ -77,7 +77,7 @@ func (s *Store) Sessions(ctx context.Context, tenantID string, filter tenant.Ses
 		q = q.Where("s.revoked_at = 0 AND s.expires_at > ?0 AND s.idle_expires_at > ?0", ms(filter.LiveAt))
 	}
 	err := q.Order("s.id DESC").Limit(int64(page.Limit)).Scan(in(ctx, sessionRead))
-	return nouns(rows, (*sessionRow).noun), refuse(err)
+	return mapped(rows, (*sessionRow).noun), refuse(err)
 }
 
 var touchSession = &statement{sessionTouch, `UPDATE session SET last_seen_at = ?, idle_expires_at = ?

@@ -129,15 +129,23 @@ func (s *Store) Tenants(ctx context.Context, search string, state tenant.State, 
 			q = q.Where("t.state = ?", string(state))
 		}
 		if search = clean(search); search != "" {
-			low := strings.ToLower(search)
+			// lower() knows ASCII alone: on SQLite always, on PostgreSQL by the column's collation.
+			low, name := strings.ToLower(search), strings.Map(asciiLower, search)
 			q = q.Where(`(t.slug >= ? AND t.slug < ?)
-				OR (lower(t.name) >= lower(?) AND lower(t.name) < lower(?))
+				OR (lower(t.name) >= ? AND lower(t.name) < ?)
 				OR t.id IN (SELECT tenant_id FROM tenant_host WHERE host >= ? AND host < ?)`,
-				low, above(low), search, above(search), low, above(low))
+				low, above(low), name, above(name), low, above(low))
 		}
 		return q.Order("t.slug").Limit(int64(page.Limit))
 	})
 	return ts, refuse(err)
+}
+
+func asciiLower(r rune) rune {
+	if 'A' <= r && r <= 'Z' {
+		r += 'a' - 'A'
+	}
+	return r
 }
 
 // CountTenants implements [tenant.TenantReader].

@@ -175,6 +175,9 @@ func (s *Store) Users(ctx context.Context, tenantID string, filter tenant.UserFi
 		if search := clean(filter.Search); search != "" {
 			q = q.Where("u.id IN (?)", found(s.read, tenantID, search))
 		}
+		if filter.IDs != nil {
+			q = q.Where("u.id IN (?)", bun.List(some(filter.IDs)))
+		}
 		return q.Order("u.id").Limit(int64(page.Limit))
 	})
 	return us, refuse(err)
@@ -232,15 +235,45 @@ func (t *tx) UserByClaim(tenantID string, claim tenant.Claim) (*tenant.UserRecor
 	return u, t.note(err)
 }
 
-// CreateUser implements [tenant.Tx].
-func (t *tx) CreateUser(u *tenant.UserRecord) error {
-	return t.note(createUser(t.in(userWrite), t.Tx, &u.User, u.Identities, u.Authenticators))
+// Owners implements [tenant.Tx].
+func (t *tx) Owners(tenantID string, claims []tenant.Claim) (map[tenant.Claim]string, error) {
+	values := make([]string, 0, len(claims))
+	for _, c := range claims {
+		if askable(c.Value) {
+			values = append(values, c.Value)
+		}
+	}
+	var rows []identityRow
+	err := t.NewSelect().Model(&rows).Column("kind", "value", "user_id").
+		Where("tenant_id = ? AND value IN (?)", tenantID, bun.List(some(values))).Scan(t.in(userRead))
+	owners := make(map[tenant.Claim]string, len(rows))
+	for i := range rows {
+		owners[tenant.Claim{Kind: rows[i].Kind, Value: rows[i].Value}] = rows[i].UserID
+	}
+	return owners, t.note(err)
 }
 
-// createUser makes what is given of a user, in one statement a table.
-func createUser(ctx context.Context, tx bun.Tx, u *tenant.User, is []tenant.Identity, as []tenant.Authenticator) error {
-	if u != nil {
-		if _, err := tx.NewInsert().Model(newUserRow(u)).Exec(ctx); err != nil {
+// CreateUser implements [tenant.Tx].
+func (t *tx) CreateUser(u *tenant.UserRecord) error { return t.CreateUsers([]*tenant.UserRecord{u}) }
+
+// CreateUsers implements [tenant.Tx].
+func (t *tx) CreateUsers(us []*tenant.UserRecord) error {
+	users := make([]*tenant.User, len(us))
+	var is []tenant.Identity
+	var as []tenant.Authenticator
+	for i, u := range us {
+		users[i] = &u.User
+		is = append(is, u.Identities...)
+		as = append(as, u.Authenticators...)
+	}
+	return t.note(createUsers(t.in(userWrite), t.Tx, users, is, as))
+}
+
+// createUsers makes what is given of users, in one statement a table.
+func createUsers(ctx context.Context, tx bun.Tx, us []*tenant.User, is []tenant.Identity, as []tenant.Authenticator) error {
+	if len(us) > 0 {
+		rows := mapped(us, func(u **tenant.User) *userRow { return newUserRow(*u) })
+		if _, err := tx.NewInsert().Model(&rows).Exec(ctx); err != nil {
 			if taken(err, "user_account", "") {
 				return tenant.ErrAlreadyExists.Says("there is a user of this id already").Because(err)
 			}
@@ -248,19 +281,13 @@ func createUser(ctx context.Context, tx bun.Tx, u *tenant.User, is []tenant.Iden
 		}
 	}
 	if len(is) > 0 {
-		rows := make([]identityRow, len(is))
-		for i := range is {
-			rows[i] = newIdentityRow(&is[i])
-		}
+		rows := mapped(is, newIdentityRow)
 		if _, err := tx.NewInsert().Model(&rows).Exec(ctx); err != nil {
 			return identityTaken(err)
 		}
 	}
 	if len(as) > 0 {
-		rows := make([]authenticatorRow, len(as))
-		for i := range as {
-			rows[i] = newAuthenticatorRow(&as[i])
-		}
+		rows := mapped(as, newAuthenticatorRow)
 		if _, err := tx.NewInsert().Model(&rows).Exec(ctx); err != nil {
 			return belongs(err, tenant.ErrUserNotFound)
 		}
@@ -334,5 +361,5 @@ func (s *Store) IdentitiesOf(ctx context.Context, tenantID, userID string) ([]te
 	var rows []identityRow
 	err := s.read.NewSelect().Model(&rows).Where("i.tenant_id = ? AND i.user_id = ?", tenantID, clean(userID)).
 		Order("i.id").Scan(in(ctx, userRead))
-	return nouns(rows, (*identityRow).noun), refuse(err)
+	return mapped(rows, (*identityRow).noun), refuse(err)
 }

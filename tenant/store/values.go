@@ -42,11 +42,11 @@ func list(words string) []string { return strings.Fields(words) }
 // above is a text that is larger than everything that begins with s.
 func above(s string) string { return s + "\U0010FFFF" }
 
-// nouns makes nouns of rows.
-func nouns[R, N any](rows []R, noun func(*R) N) []N {
-	out := make([]N, len(rows))
-	for i := range rows {
-		out[i] = noun(&rows[i])
+// mapped makes one thing of each of many: nouns of rows, rows of nouns.
+func mapped[A, B any](from []A, of func(*A) B) []B {
+	out := make([]B, len(from))
+	for i := range from {
+		out[i] = of(&from[i])
 	}
 	return out
 }

@@ -3,14 +3,18 @@ package store
 import (
 	"context"
 	"maps"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// channel is what PostgreSQL's notifications of changes go by.
-const channel = "usher_changed"
+// What PostgreSQL's notifications go by: of changes, and of runs.
+const (
+	channel    = "usher_changed"
+	runChannel = "usher_run"
+)
 
 const (
 	quiet   = 2 * time.Second // without a notification the connection is checked
@@ -21,11 +25,33 @@ const (
 // Watch implements [tenant.Store]. It calls changed with "" once it hears, and
 // again whenever it hears again.
 func (s *Store) Watch(ctx context.Context, changed func(tenantID string)) error {
+	return s.watch(ctx, channel, &s.local, changed)
+}
+
+// WatchRuns implements [tenant.RunStore].
+func (s *Store) WatchRuns(ctx context.Context, told func(tenantID, runID string)) error {
+	return s.watch(ctx, runChannel, &s.runs, func(news string) {
+		tenantID, runID, _ := strings.Cut(news, " ")
+		told(tenantID, runID)
+	})
+}
+
+// TellRun implements [tenant.RunStore].
+func (s *Store) TellRun(ctx context.Context, tenantID, runID string) error {
 	if !s.postgres() {
-		return s.local.watch(ctx, changed)
+		s.runs.tell(tenantID + " " + runID)
+		return nil
+	}
+	_, err := s.fast.ExecContext(in(ctx, notify), "SELECT pg_notify(?, ?)", runChannel, tenantID+" "+runID)
+	return refuse(err)
+}
+
+func (s *Store) watch(ctx context.Context, channel string, local *fanout, changed func(string)) error {
+	if !s.postgres() {
+		return local.watch(ctx, changed)
 	}
 	for {
-		err := s.listen(ctx, changed)
+		err := s.listen(ctx, channel, changed)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -41,7 +67,7 @@ func (s *Store) Watch(ctx context.Context, changed func(tenantID string)) error 
 }
 
 // listen hears PostgreSQL until the connection breaks.
-func (s *Store) listen(ctx context.Context, changed func(string)) error {
+func (s *Store) listen(ctx context.Context, channel string, changed func(string)) error {
 	dial, cancel := context.WithTimeout(ctx, dialing)
 	defer cancel()
 	conn, err := pgx.Connect(dial, s.url)

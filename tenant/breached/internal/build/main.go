@@ -84,7 +84,7 @@ func (s source) passwords() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	tarball, err := os.ReadFile(filepath.Join(dir, filepath.Base(strings.TrimSpace(string(name)))))
+	tarball, err := os.ReadFile(filepath.Join(dir, filepath.Base(strings.TrimSpace(string(name))))) //nolint:gosec // what npm has just written
 	if err != nil {
 		return nil, err
 	}

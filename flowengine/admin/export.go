@@ -1,0 +1,101 @@
+package admin
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/usher-id/usher/tenant"
+)
+
+// exportPage is how many users are read at a time.
+const exportPage = 500
+
+// ExportUsers writes all users as an USHER import document and says how many.
+// With hashes the document can bring back every credential, and is as
+// sensitive as the database and its master key.
+func (s *Service) ExportUsers(ctx context.Context, a Actor, slug string, w io.Writer, hashes bool) (int, error) {
+	// Recorded first: what was read can't be taken back.
+	t, err := s.change(ctx, a, slug, "user.export", func(c *change) error {
+		c.detail = detail{"hashes": hashes}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	if _, err := io.WriteString(w, "{\"upsert\":false,\"users\":["); err != nil {
+		return 0, err
+	}
+	written, after := 0, ""
+	for {
+		page, err := s.Store.Users(ctx, t.ID, tenant.UserFilter{}, tenant.Page{After: after, Limit: exportPage})
+		if err != nil {
+			return written, err
+		}
+		for _, u := range page {
+			if err := s.exportUser(w, t, u, hashes, written == 0); err != nil {
+				return written, err
+			}
+			written++
+			after = u.ID
+		}
+		if len(page) < exportPage {
+			break
+		}
+	}
+	_, err = io.WriteString(w, "\n]}\n")
+	return written, err
+}
+
+func (s *Service) exportUser(w io.Writer, t *tenant.Tenant, u *tenant.UserRecord, hashes, first bool) error {
+	out := usherUser{
+		ID: u.ID, State: u.State, DisabledReason: u.DisabledReason, Standard: u.Attributes.Standard, Custom: u.Attributes.Custom,
+		Identities: []usherIdentity{}, CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt,
+	}
+	for _, i := range u.Identities {
+		out.Identities = append(out.Identities, usherIdentity{Kind: i.Kind, Value: i.Shown, VerifiedAt: i.VerifiedAt, CreatedAt: i.CreatedAt})
+	}
+	if hashes {
+		for i := range u.Authenticators {
+			c, err := s.exportCredential(t, &u.Authenticators[i])
+			if err != nil {
+				return err
+			}
+			out.Authenticators = append(out.Authenticators, c)
+		}
+	}
+	text, err := json.Marshal(out)
+	if err != nil {
+		return err
+	}
+	separator := ",\n"
+	if first {
+		separator = "\n"
+	}
+	_, err = w.Write(append([]byte(separator), text...))
+	return err
+}
+
+func (s *Service) exportCredential(t *tenant.Tenant, a *tenant.Authenticator) (usherCredential, error) {
+	c := usherCredential{Type: a.Type, CreatedAt: a.CreatedAt}
+	if a.Type == primaryPassword || a.Type == secondaryPassword {
+		c.Hash = a.Secret
+		return c, nil
+	}
+	sealed, err := base64.RawURLEncoding.DecodeString(a.Secret)
+	if err != nil {
+		return c, fmt.Errorf("admin: authenticator %s: %w", a.ID, err)
+	}
+	plain, err := s.Master.Open(t, AuthenticatorTable, a.ID, sealed)
+	if err != nil {
+		return c, fmt.Errorf("admin: authenticator %s: %w", a.ID, err)
+	}
+	if a.Type == secondaryTOTP {
+		c.Secret = string(plain)
+	} else {
+		c.Target = string(plain)
+	}
+	return c, nil
+}

@@ -1,0 +1,410 @@
+package admin
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/usher-id/usher/tenant"
+	"github.com/usher-id/usher/tenant/secret"
+)
+
+// incoming is one record of an import, read and checked: what a user is to be.
+type incoming struct {
+	index    int
+	errors   []tenant.Problem
+	warnings []tenant.Problem
+
+	id     string         // of the user; "" when it doesn't matter
+	keys   []tenant.Claim // whose user it is, if there is one
+	upsert bool           // then change the user
+
+	identities  []tenant.Identity // to have; ids and owners are filled in later
+	places      []string          // pointer of each, for problems
+	kinds       []string          // of identities that an update replaces; nil for all
+	credentials []credential
+	types       []string // of authenticators that an update replaces; none for nil
+	attributes  tenant.UserAttributes
+	merge       bool             // an update merges the attributes instead of replacing them
+	disabled    *bool            // nil leaves it
+	reason      string           // of disabled
+	created     time.Time        // zero for now
+	updated     time.Time        // zero for now
+	updateNotes []tenant.Problem // warnings in case of an update
+}
+
+// credential is an authenticator to be made.
+type credential struct {
+	typ     string
+	hash    string // of a password
+	plain   string // of everything else; is sealed
+	created time.Time
+}
+
+func (r *incoming) fail(pointer, reason, format string, args ...any) {
+	r.errors = append(r.errors, tenant.Problem{Pointer: pointer, Reason: reason, Message: fmt.Sprintf(format, args...)})
+}
+
+func (r *incoming) warn(pointer, reason, format string, args ...any) {
+	r.warnings = append(r.warnings, tenant.Problem{Pointer: pointer, Reason: reason, Message: fmt.Sprintf(format, args...)})
+}
+
+// AuthenticatorTable is what the secrets of authenticators are sealed for, with
+// the authenticator's id (see secret.Master.Seal). Authenticator.Secret holds
+// them in unpadded base64url; passwords alone are kept as a hash.
+const AuthenticatorTable = "authenticator"
+
+// batchWriter writes one batch. It is made anew when the transaction is.
+type batchWriter struct {
+	*importer
+	c       *change
+	now     time.Time
+	owners  map[tenant.Claim]string // whose claims are, as this batch goes on
+	pending []*tenant.UserRecord    // new users, written together
+	summary ImportSummary
+	details []ImportDetail
+	claimed map[uint64]int  // for seen
+	let     map[uint64]bool // for freed
+}
+
+func (w *batchWriter) write(records []*incoming) error {
+	w.claimed, w.let = map[uint64]int{}, map[uint64]bool{}
+	var claims []tenant.Claim
+	for _, r := range records {
+		claims = append(claims, r.keys...)
+		for i := range r.identities {
+			claims = append(claims, r.identities[i].Claim)
+		}
+	}
+	var err error
+	if w.owners, err = w.c.Owners(w.t.ID, claims); err != nil {
+		return err
+	}
+	for claim := range w.owners {
+		if w.freed[w.mark(claim)] {
+			delete(w.owners, claim)
+		}
+	}
+	for _, r := range records {
+		d, err := w.record(r)
+		if err != nil {
+			return err
+		}
+		w.count(d)
+	}
+	return w.flush()
+}
+
+func (w *batchWriter) count(d ImportDetail) {
+	w.summary.Total++
+	*map[ImportOutcome]*int{
+		Inserted: &w.summary.Inserted, Updated: &w.summary.Updated, Skipped: &w.summary.Skipped, Failed: &w.summary.Failed,
+	}[d.Outcome]++
+	w.details = append(w.details, d)
+}
+
+// flush writes the new users.
+func (w *batchWriter) flush() error {
+	err := w.c.CreateUsers(w.pending)
+	w.pending = nil
+	return err
+}
+
+// remember keeps what the batch did for the records after it.
+func (w *batchWriter) remember() {
+	for mark, index := range w.claimed {
+		w.seen[mark] = index
+		delete(w.freed, mark)
+	}
+	for mark := range w.let {
+		delete(w.seen, mark)
+		if w.in.DryRun {
+			w.freed[mark] = true
+		}
+	}
+}
+
+func (w *batchWriter) record(r *incoming) (ImportDetail, error) {
+	d := ImportDetail{Index: r.index, Outcome: Failed, Errors: slices.Clone(r.errors), Warnings: slices.Clone(r.warnings)}
+	if len(d.Errors) > 0 {
+		return d, nil
+	}
+	if twin, twice := w.twin(r); twice {
+		words := fmt.Sprintf("record %d of this document is about the same user", twin)
+		if r.upsert {
+			d.Errors = append(d.Errors, tenant.Problem{Pointer: "", Reason: "DuplicateRecord", Message: words})
+		} else {
+			d.Outcome = Skipped
+			d.Warnings = append(d.Warnings, tenant.Problem{Pointer: "", Reason: "UserExists", Message: words})
+		}
+		return d, nil
+	}
+	userID, known, err := w.target(r, &d)
+	if err != nil || len(d.Errors) > 0 {
+		return d, err
+	}
+	if known && !r.upsert {
+		d.Outcome, d.UserID = Skipped, userID
+		d.Warnings = append(d.Warnings, tenant.Problem{Pointer: "", Reason: "UserExists", Message: "the user exists, and upsert is off"})
+		return d, nil
+	}
+	w.checkTaken(r, userID, known, &d)
+	if len(d.Errors) > 0 {
+		return d, nil
+	}
+	if known {
+		err = w.update(r, userID, &d)
+	} else {
+		err = w.insert(r, userID, &d)
+	}
+	return d, err
+}
+
+// twin finds an earlier record of the document that was about the same user.
+func (w *batchWriter) twin(r *incoming) (index int, twice bool) {
+	marks := []uint64{}
+	for _, key := range r.keys {
+		marks = append(marks, w.mark(key))
+	}
+	if r.id != "" {
+		marks = append(marks, w.mark(tenant.Claim{Kind: "id", Value: r.id}))
+	}
+	for _, mark := range marks {
+		if index, twice = w.claimed[mark]; twice {
+			return index, true
+		}
+		if index, twice = w.seen[mark]; twice {
+			return index, true
+		}
+	}
+	return 0, false
+}
+
+// target says which user a record is about, and whether there is one.
+func (w *batchWriter) target(r *incoming, d *ImportDetail) (userID string, known bool, err error) {
+	for _, key := range r.keys {
+		owner, taken := w.owners[key]
+		if !taken {
+			continue
+		}
+		if known && owner != userID {
+			d.Errors = append(d.Errors, tenant.Problem{Pointer: "", Reason: "Ambiguous", Message: "its login ids belong to different users"})
+			return "", false, nil
+		}
+		userID, known = owner, true
+	}
+	if r.id == "" {
+		if !known {
+			userID = secret.NewID()
+		}
+		return userID, known, nil
+	}
+	_, err = w.c.User(w.t.ID, r.id)
+	switch {
+	case err == nil && known && userID != r.id:
+		d.Errors = append(d.Errors, tenant.Problem{Pointer: "/id", Reason: "Ambiguous", Message: "its id and its login ids belong to different users"})
+	case err == nil:
+		return r.id, true, nil
+	case errors.Is(err, tenant.ErrUserNotFound):
+		if !known {
+			userID = r.id
+		}
+		return userID, known, nil
+	}
+	return "", false, err
+}
+
+// checkTaken refuses login ids that are another user's.
+func (w *batchWriter) checkTaken(r *incoming, userID string, known bool, d *ImportDetail) {
+	for i := range r.identities {
+		claim := r.identities[i].Claim
+		owner, taken := w.owners[claim]
+		if !taken && w.in.DryRun {
+			_, taken = w.seen[w.mark(claim)]
+		}
+		if taken && !(known && owner == userID) {
+			d.Errors = append(d.Errors, tenant.Problem{Pointer: r.places[i], Reason: string(tenant.ErrDuplicatedIdentity.Reason), Message: "another user has this login id"})
+		}
+	}
+}
+
+func (w *batchWriter) claim(r *incoming, userID string) {
+	for i := range r.identities {
+		w.own(r.identities[i].Claim, userID, r.index)
+	}
+	for _, key := range r.keys {
+		w.own(key, userID, r.index)
+	}
+	w.claimed[w.mark(tenant.Claim{Kind: "id", Value: userID})] = r.index
+}
+
+func (w *batchWriter) own(c tenant.Claim, userID string, index int) {
+	w.owners[c] = userID
+	w.claimed[w.mark(c)] = index
+	delete(w.let, w.mark(c))
+}
+
+func (w *batchWriter) insert(r *incoming, userID string, d *ImportDetail) error {
+	u := &tenant.UserRecord{User: tenant.User{
+		TenantID: w.t.ID, ID: userID, State: tenant.UserActive, CreatedAt: orNow(r.created, w.now), UpdatedAt: orNow(r.updated, w.now),
+	}}
+	if err := w.setAttributes(r, u, d); err != nil || len(d.Errors) > 0 {
+		return err
+	}
+	if r.disabled != nil && *r.disabled {
+		u.State, u.DisabledReason = tenant.UserDisabled, r.reason
+	}
+	for i := range r.identities {
+		u.Identities = append(u.Identities, w.identity(r.identities[i], userID))
+	}
+	for _, c := range r.credentials {
+		made, err := w.authenticator(&u.User, c)
+		if err != nil {
+			return err
+		}
+		u.Authenticators = append(u.Authenticators, *made)
+	}
+	w.pending = append(w.pending, u)
+	w.claim(r, userID)
+	d.Outcome, d.UserID = Inserted, userID
+	return nil
+}
+
+func orNow(t, now time.Time) time.Time {
+	if t.IsZero() {
+		return now
+	}
+	return t
+}
+
+func (w *batchWriter) identity(i tenant.Identity, userID string) tenant.Identity {
+	i.TenantID, i.UserID, i.ID, i.CreatedAt = w.t.ID, userID, secret.NewID(), orNow(i.CreatedAt, w.now)
+	return i
+}
+
+// authenticator makes what is kept of a credential.
+func (w *batchWriter) authenticator(u *tenant.User, c credential) (*tenant.Authenticator, error) {
+	a := newAuthenticator(u, c.typ, c.hash, orNow(c.created, w.now))
+	if c.hash == "" {
+		sealed, err := w.s.Master.Seal(w.t, AuthenticatorTable, a.ID, []byte(c.plain))
+		if err != nil {
+			return nil, err
+		}
+		a.Secret = base64.RawURLEncoding.EncodeToString(sealed)
+	}
+	return &a, nil
+}
+
+// update changes a user into what a record says.
+func (w *batchWriter) update(r *incoming, userID string, d *ImportDetail) error {
+	d.Warnings = append(d.Warnings, r.updateNotes...)
+	u, err := w.c.User(w.t.ID, userID)
+	if err != nil {
+		return err
+	}
+	if r.disabled != nil {
+		u.State, u.DisabledReason = tenant.UserActive, ""
+		if *r.disabled {
+			u.State, u.DisabledReason = tenant.UserDisabled, r.reason
+			if _, err := w.c.RevokeSessions(w.t.ID, tenant.SessionSelector{UserID: userID}, w.now); err != nil {
+				return err
+			}
+		}
+	}
+	if err := w.setAttributes(r, u, d); err != nil || len(d.Errors) > 0 {
+		return err
+	}
+	if err := firstOf(w.setIdentities(r, u), w.setAuthenticators(r, u)); err != nil {
+		return err
+	}
+	u.UpdatedAt = w.now
+	if err := w.c.UpdateUser(&u.User); err != nil {
+		return err
+	}
+	w.claim(r, userID)
+	d.Outcome, d.UserID = Updated, userID
+	return nil
+}
+
+func (w *batchWriter) setAttributes(r *incoming, u *tenant.UserRecord, d *ImportDetail) error {
+	if !r.merge {
+		u.Attributes = r.attributes
+		return nil
+	}
+	var err error
+	if u.Attributes.Standard, err = mergeAttributes("", u.Attributes.Standard, r.attributes.Standard); err == nil {
+		u.Attributes.Custom, err = mergeAttributes("/custom_attributes", u.Attributes.Custom, r.attributes.Custom)
+	}
+	if refusal, ok := errors.AsType[*tenant.Error](err); ok {
+		d.Errors = append(d.Errors, tenant.Problem{Pointer: "", Reason: string(refusal.Reason), Message: refusal.Message})
+		return nil
+	}
+	return err
+}
+
+// setIdentities leaves a user with the login ids of the record, of the kinds
+// that it is about.
+func (w *batchWriter) setIdentities(r *incoming, u *tenant.UserRecord) error {
+	wanted := slices.Clone(r.identities)
+	for _, old := range u.Identities {
+		i := slices.IndexFunc(wanted, func(n tenant.Identity) bool { return n.Claim == old.Claim })
+		if i < 0 && r.kinds != nil && !slices.Contains(r.kinds, old.Kind) {
+			continue
+		}
+		if i >= 0 {
+			n := wanted[i]
+			wanted = slices.Delete(wanted, i, i+1)
+			if n.Shown == old.Shown && n.VerifiedAt.IsZero() == old.VerifiedAt.IsZero() {
+				continue
+			}
+			if !old.VerifiedAt.IsZero() && !n.VerifiedAt.IsZero() {
+				n.VerifiedAt = old.VerifiedAt
+			}
+			old.Shown, old.VerifiedAt = n.Shown, n.VerifiedAt
+			if err := firstOf(w.c.RemoveIdentity(w.t.ID, old.ID), w.c.AddIdentity(&old)); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := w.c.RemoveIdentity(w.t.ID, old.ID); err != nil {
+			return err
+		}
+		delete(w.owners, old.Claim)
+		delete(w.claimed, w.mark(old.Claim))
+		w.let[w.mark(old.Claim)] = true
+	}
+	for _, n := range wanted {
+		n = w.identity(n, u.ID)
+		if err := w.c.AddIdentity(&n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setAuthenticators leaves a user with the credentials of the record, of the
+// types that it is about.
+func (w *batchWriter) setAuthenticators(r *incoming, u *tenant.UserRecord) error {
+	for _, old := range u.Authenticators {
+		if slices.Contains(r.types, old.Type) {
+			if err := w.c.RemoveAuthenticator(w.t.ID, old.ID); err != nil {
+				return err
+			}
+		}
+	}
+	for _, c := range r.credentials {
+		if !slices.Contains(r.types, c.typ) {
+			continue
+		}
+		made, err := w.authenticator(&u.User, c)
+		if err != nil {
+			return err
+		}
+		if err := w.c.PutAuthenticator(made); err != nil {
+			return err
+		}
+	}
+	return nil
+}
