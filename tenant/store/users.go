@@ -108,7 +108,7 @@ func userRecords(ctx context.Context, db bun.IDB, tenantID string, where func(*b
 		return db.NewSelect().Model(model).Where("tenant_id = ? AND user_id IN (?)", tenantID, bun.List(ids))
 	}
 	var identities []identityRow
-	if err := theirs(&identities).Order("id").Scan(ctx); err != nil {
+	if err := theirs(&identities).Order("user_id", "id").Scan(ctx); err != nil {
 		return nil, err
 	}
 	for i := range identities {
@@ -116,7 +116,7 @@ func userRecords(ctx context.Context, db bun.IDB, tenantID string, where func(*b
 		u.Identities = append(u.Identities, identities[i].noun())
 	}
 	var authenticators []authenticatorRow
-	if err := theirs(&authenticators).Order("id").Scan(ctx); err != nil {
+	if err := theirs(&authenticators).Order("user_id", "id").Scan(ctx); err != nil {
 		return nil, err
 	}
 	for i := range authenticators {
