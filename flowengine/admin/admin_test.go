@@ -25,12 +25,11 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// bench is a service on a fresh database with tenants admin and acme.
+// bench is a service under test, with a clock that the test moves.
 type bench struct {
 	*admin.Service
 	t   *testing.T
 	ctx context.Context
-	db  *store.Store
 
 	mu  sync.Mutex
 	now time.Time
@@ -39,6 +38,14 @@ type bench struct {
 var ann = admin.Actor{Kind: tenant.ActorMember, ID: "ann", IP: "192.0.2.1", RequestID: "req-1"}
 
 func newBench(t *testing.T, url string) *bench {
+	t.Helper()
+	b := &bench{Service: newService(t, url), t: t, ctx: t.Context(), now: time.Now().UTC().Truncate(time.Millisecond)}
+	b.Now = b.clock
+	return b
+}
+
+// newService is a service on a fresh database with tenants admin and acme.
+func newService(t testing.TB, url string) *admin.Service {
 	t.Helper()
 	ctx := t.Context()
 	db, err := store.Open(ctx, url, store.Options{})
@@ -49,16 +56,15 @@ func newBench(t *testing.T, url string) *bench {
 	must(t, err)
 	hasher := secret.NewHasher(secret.HasherOptions{Workers: 2})
 	t.Cleanup(hasher.Close)
-	b := &bench{t: t, ctx: ctx, db: db, now: time.Now().UTC().Truncate(time.Millisecond)}
-	b.Service = &admin.Service{Store: db, Master: master, Hasher: hasher, Now: b.clock}
-	_, made, err := b.EnsureAdminTenant(ctx, "admin.localhost")
+	s := &admin.Service{Store: db, Master: master, Hasher: hasher, Now: time.Now}
+	_, made, err := s.EnsureAdminTenant(ctx, "admin.localhost")
 	must(t, err)
 	if !made {
 		t.Fatal("tenant admin was there already")
 	}
-	_, err = b.CreateTenant(ctx, ann, admin.NewTenant{Slug: "acme", Hosts: []string{"acme.localhost"}})
+	_, err = s.CreateTenant(ctx, ann, admin.NewTenant{Slug: "acme", Hosts: []string{"acme.localhost"}})
 	must(t, err)
-	return b
+	return s
 }
 
 func (b *bench) clock() time.Time {
@@ -129,7 +135,7 @@ func (b *bench) edit(section, patch string, e admin.Edit) *admin.Edited {
 	return done
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
