@@ -167,9 +167,6 @@ func (s *Store) Users(ctx context.Context, tenantID string, filter tenant.UserFi
 		if filter.State != "" {
 			q = q.Where("u.state = ?", string(filter.State))
 		}
-		if filter.IDs != nil {
-			q = q.Where("u.id IN (?)", bun.List(filter.IDs))
-		}
 		if search := clean(filter.Search); search != "" {
 			q = q.Where("u.id IN (?)", found(s.read, tenantID, search))
 		}
