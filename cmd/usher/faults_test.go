@@ -103,6 +103,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		var acknowledged []string
 		for i := range kills {
 			n := serveNode(t, environ)
+			enough, left := make(chan struct{}), 1+rand.IntN(6) // so many are answered before it dies
 			var working sync.WaitGroup
 			for c := range clients {
 				working.Go(func() {
@@ -118,11 +119,19 @@ func TestKilledAtAnyMoment(t *testing.T) {
 						}
 						mu.Lock()
 						acknowledged = append(acknowledged, name)
+						if left--; left == 0 {
+							close(enough)
+						}
 						mu.Unlock()
 					}
 				})
 			}
-			time.Sleep(time.Duration(20+rand.IntN(150)) * time.Millisecond)
+			select {
+			case <-enough:
+			case <-time.After(patience):
+				t.Error("nobody could sign up")
+			}
+			time.Sleep(time.Duration(rand.IntN(30)) * time.Millisecond)
 			n.kill()
 			working.Wait()
 		}
