@@ -115,7 +115,7 @@ func heapInUse() int64 {
 	runtime.GC()
 	runtime.GC()
 	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc) //nolint:gosec // far below
+	return int64(m.HeapAlloc)
 }
 
 // Tenants with the same document share a program, and a tenant that was looked

@@ -140,7 +140,7 @@ func compile(document []byte) (*flow.Program, error) {
 // programCost estimates the memory of a program: its structs and strings are a
 // few times the size of the document.
 func programCost(document []byte) uint32 {
-	return uint32(2048 + 4*min(len(document), programBytes/8)) //nolint:gosec // bounded
+	return uint32(2048 + 4*min(len(document), programBytes/8))
 }
 
 // secretNames says which secrets of its configuration a tenant has.

@@ -18,7 +18,7 @@ import (
 // world is what a run may look at, for one request. It remembers the accounts
 // that it has read, so that no step reads one again.
 type world struct {
-	ctx     context.Context //nolint:containedctx // it lives as long as the request
+	ctx     context.Context // of the request, as long as which it lives
 	engine  *Engine
 	tenant  *tenant.Tenant
 	config  *tenant.Config

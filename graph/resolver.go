@@ -7,6 +7,8 @@ import (
 	"github.com/usher-id/usher/tenant"
 )
 
+//go:generate go run github.com/99designs/gqlgen generate
+
 // Resolver answers the fields that read or change something.
 type Resolver struct {
 	admin  *admin.Service

@@ -93,7 +93,9 @@ CREATE TABLE identity (
 -- Value first: it also answers a search by the beginning of a login id.
 CREATE UNIQUE INDEX identity_value ON identity (tenant_id, value, kind);
 CREATE INDEX identity_shown ON identity (tenant_id, shown) WHERE shown <> value;
-CREATE INDEX identity_by_user ON identity (tenant_id, user_id);
+-- With the id, so that SQLite doesn't walk the tenant's whole primary key to give
+-- a user's rows in the order of their ids.
+CREATE INDEX identity_by_user ON identity (tenant_id, user_id, id);
 
 CREATE TABLE authenticator (
     tenant_id  TEXT   NOT NULL,
@@ -106,7 +108,7 @@ CREATE TABLE authenticator (
     PRIMARY KEY (tenant_id, id),
     FOREIGN KEY (tenant_id, user_id) REFERENCES user_account (tenant_id, id) ON DELETE CASCADE
 );
-CREATE INDEX authenticator_by_user ON authenticator (tenant_id, user_id);
+CREATE INDEX authenticator_by_user ON authenticator (tenant_id, user_id, id); -- with the id: see identity_by_user
 
 CREATE TABLE session (
     tenant_id        TEXT   NOT NULL,

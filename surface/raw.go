@@ -10,7 +10,11 @@ import (
 // RemoteAddr and the request id in X-Request-Id, whatever stood there.
 func (d *Door) Raw(h http.Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		d.serve(w, r, r.URL.Path, func(q *Request) (any, error) {
+		route := r.Pattern // of an http.ServeMux
+		if route == "" {
+			route = routeOf(r)
+		}
+		d.serve(w, r, route, func(q *Request) (any, error) {
 			r := q.Request
 			r.RemoteAddr = netip.AddrPortFrom(q.IP, 0).String()
 			r.Header.Set("X-Request-Id", q.ID)

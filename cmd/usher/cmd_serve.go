@@ -31,7 +31,6 @@ SIGTERM ends it once what is under way is finished, a second one at once.`
 
 func (c *serveCmd) Run(ctx context.Context, e *env) (err error) {
 	s := &e.Settings
-	s.implied()
 	if s.AdminHost == "" {
 		return errors.New("set --admin-host (USHER_ADMIN_HOST), the host that admins sign in at; or try usher serve --dev")
 	}

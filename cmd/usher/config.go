@@ -21,7 +21,7 @@ import (
 // generated from these tags and from those of [serving].
 type settings struct {
 	Config        string `help:"Read settings from this YAML file." placeholder:"FILE"`
-	Dev           bool   `help:"Run for development: plain HTTP is accepted, the master key is made when missing, an empty database gets a demo tenant, GraphiQL is on."`
+	Dev           bool   `help:"Run for development: plain HTTP is accepted, the master key is made when missing, an empty database gets a demo tenant, the GraphQL schema can be introspected."`
 	DatabaseURL   string `name:"database-url" default:"sqlite:usher.db" placeholder:"URL" help:"Where everything is kept: sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME."`
 	MasterKeyFile string `placeholder:"FILE" help:"The key that wraps the tenants' keys; usher master-key makes one. With --dev it is made when missing: beside a SQLite database, else in the user's state directory."`
 	MasterKey     string `secret:"" hidden:"" help:"The master key itself, instead of a file."`
@@ -57,7 +57,7 @@ type cli struct {
 
 	Serve     serveCmd     `cmd:"" help:"Run the server."`
 	Migrate   migrateCmd   `cmd:"" help:"Bring the database's schema up to date, and say where it stands."`
-	MasterKey masterKeyCmd `cmd:"" name:"master-key" help:"Print a new master key."`
+	MasterKey masterKeyCmd `cmd:"" name:"master-key" help:"Write a new master key to a file."`
 	Tenant    tenantCmds   `cmd:"" help:"Make tenants, and keep their configuration in files."`
 	User      userCmds     `cmd:"" help:"Move users in and out."`
 	Flow      flowCmds     `cmd:"" help:"Check flow definitions."`

@@ -127,7 +127,7 @@ func TestCommandLine(t *testing.T) {
 		"schema":                   {args: "config schema", code: 0, says: `"identifications"`},
 		"database before migrate":  {environ: map[string]string{"USHER_DATABASE_URL": db + "2", "USHER_DEV": "true"}, args: "tenant list", code: 1, says: "usher migrate"},
 		"file that is not there":   {args: "flow check none.yaml", code: 1, says: "none.yaml"},
-		"missing argument":         {args: "tenant create", code: 2, says: "<slug>"},
+		"missing argument":         {args: "tenant create --host a.localhost", code: 2, says: "<slug>"},
 		"settings of serve stay":   {args: "tenant list --listen x", code: 2, says: "--listen"},
 		"secrets are in no help":   {args: "serve --help", code: 0, says: "--hash-workers"},
 		"reference has every flag": {args: "config reference", code: 0, says: "`USHER_BOOTSTRAP_API_KEY`"},

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -31,30 +32,50 @@ type firstly struct {
 // firstStart makes what a fresh database lacks: with --dev everything to try
 // Usher with, else what the operator asked for and no more.
 func firstStart(ctx context.Context, e *env, c *serveCmd, a *app) (first firstly, err error) {
-	s := &e.Settings
-	some, err := a.store.Tenants(ctx, "", "", tenant.Page{Limit: 1})
+	some, err := a.store.Tenants(ctx, "", "", tenant.Page{Limit: 2})
 	if err != nil {
 		return first, err
 	}
-	empty := len(some) == 0
-	if s.Dev || c.BootstrapAPIKey != "" || !empty {
+	operated, err := hasOperator(ctx, a)
+	if err != nil {
+		return first, err
+	}
+	if e.Settings.Dev || c.BootstrapAPIKey != "" || len(some) > 0 {
 		if err := ensureAdmin(ctx, e, c, a); err != nil {
 			return first, err
 		}
 	}
-	if s.Dev && empty {
-		if first.password, err = makeDemo(ctx, a); err != nil {
+	if !e.Settings.Dev {
+		if !operated && c.BootstrapAPIKey == "" {
+			e.Log.Warn("there is no operator yet: run usher tenant bootstrap")
+		}
+		return first, nil
+	}
+	if !operated {
+		if first.password, err = makeDemo(ctx, a, len(some)); err != nil {
 			return first, fmt.Errorf("the demo can't be made: %w", err)
 		}
 	}
-	if !s.Dev && empty && c.BootstrapAPIKey == "" {
-		e.Log.Warn("there is no operator yet: run usher tenant bootstrap")
-	}
-	if s.Dev {
-		_, err = a.store.TenantByHost(ctx, demoHost)
-		first.demo = err == nil
-	}
+	_, err = a.store.TenantByHost(ctx, demoHost)
+	first.demo = err == nil
 	return first, nil
+}
+
+// hasOperator says whether anybody could administer this platform.
+func hasOperator(ctx context.Context, a *app) (bool, error) {
+	grants, err := a.store.GrantsIn(ctx, tenant.PlatformDomain)
+	if err != nil || len(grants) > 0 {
+		return len(grants) > 0, err
+	}
+	t, err := a.store.TenantBySlug(ctx, tenant.AdminSlug)
+	if errors.Is(err, tenant.ErrTenantNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	keys, err := a.store.APIKeys(ctx, t.ID, tenant.Page{Limit: 1})
+	return len(keys) > 0, err
 }
 
 // ensureAdmin makes tenant admin, its host and the bootstrap key, each unless it
@@ -75,23 +96,29 @@ func ensureAdmin(ctx context.Context, e *env, c *serveCmd, a *app) error {
 	return err
 }
 
-// makeDemo makes an operator and tenant demo.
-func makeDemo(ctx context.Context, a *app) (password string, err error) {
+// makeDemo makes tenant demo, unless there are tenants already, and an operator.
+// The operator comes last: as long as there is none, the next start goes on.
+func makeDemo(ctx context.Context, a *app, tenants int) (password string, err error) {
+	if tenants < 2 { // tenant admin at most
+		_, err := a.admin.CreateTenant(ctx, admin.System, admin.NewTenant{Slug: demoSlug, Name: "Demo", Hosts: []string{demoHost}})
+		if err != nil && !errors.Is(err, tenant.ErrAlreadyExists) {
+			return "", err
+		}
+		if _, err := a.admin.Apply(ctx, admin.System, demoSlug, admin.Application{Document: []byte(demoConfig), Message: "the demo"}); err != nil {
+			return "", err
+		}
+	}
 	password = strings.ToLower(rand.Text()[:20])
 	operator, err := a.admin.CreateUser(ctx, admin.System, tenant.AdminSlug, admin.NewUser{
 		Identities: []admin.NewIdentity{{Kind: "email", Value: demoAdmin, Verified: true}}, Password: password,
 	})
+	if errors.Is(err, tenant.ErrDuplicatedIdentity) { // of a start that was cut short here
+		return "", nil
+	}
 	if err != nil {
 		return "", err
 	}
-	if err := a.admin.SetMemberRole(ctx, admin.System, tenant.AdminSlug, operator.ID, tenant.Operator); err != nil {
-		return "", err
-	}
-	if _, err := a.admin.CreateTenant(ctx, admin.System, admin.NewTenant{Slug: demoSlug, Name: "Demo", Hosts: []string{demoHost}}); err != nil {
-		return "", err
-	}
-	_, err = a.admin.Apply(ctx, admin.System, demoSlug, admin.Application{Document: []byte(demoConfig), Message: "the demo"})
-	return password, err
+	return password, a.admin.SetMemberRole(ctx, admin.System, tenant.AdminSlug, operator.ID, tenant.Operator)
 }
 
 const flowsPath = "/api/v1/authentication_flows"
@@ -117,7 +144,7 @@ func (f firstly) tryNext(s *settings, metrics string) string {
 		curl(s.adminURL(flowsPath)+" -c cookies.txt", `{"type":"login","name":"default","batch_input":[{"identification":"email","login_id":"`+demoAdmin+`"},{"authentication":"primary_password","password":"`+f.password+`"}]}`)
 		curl(s.adminURL("/graphql")+" -b cookies.txt -H 'Origin: "+s.adminURL("")+"'", `{"query":"{ tenants(first: 10) { nodes { slug } } }"}`)
 	} else {
-		say("Operator      made at the first start; for a new way in: usher tenant bootstrap --dev --email you@example.com")
+		say("Operator      made at an earlier start; for a new one: usher tenant bootstrap --dev --database-url %s --email you@example.com", s.DatabaseURL)
 	}
 	say("Metrics       http://%s/metrics\n", metrics)
 	return b.String()

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -20,7 +21,8 @@ import (
 //
 //	serve [-name N] [flag...]       start a server; URL_N is its port's part, METRICS_N the other listener
 //	stop [-kill] [N]                stop it, gracefully unless told otherwise
-//	http [-s STATUS] [-H 'K: V']... METHOD URL [BODY]     expect STATUS (200); the body is stdout
+//	http [-s STATUS] [-soon] [-H 'K: V']... METHOD URL [BODY]
+//	                                expect STATUS (200), with -soon after a while; the body is stdout
 //	json PATH [VALUE]               the last answer has the value there, or anything
 //	jsonenv NAME PATH               keep a value of the last answer
 //	header NAME VALUE               the last answer has this in the header
@@ -28,6 +30,7 @@ func TestScripts(t *testing.T) {
 	databases := map[string]func(t testing.TB) string{"sqlite": testenv.SQLite, "postgres": testenv.Postgres}
 	for name, open := range databases {
 		t.Run(name, func(t *testing.T) {
+			open(t) // skips here, where it is seen, when there is no such database
 			testscript.Run(t, testscript.Params{
 				Dir:                 "testdata",
 				RequireExplicitExec: true,
@@ -77,7 +80,7 @@ func cmdServe(ts *testscript.TestScript, neg bool, args []string) {
 	var environ []string
 	for _, key := range []string{
 		"PATH", "HOME", "USHER_DATABASE_URL", "USHER_BOOTSTRAP_API_KEY", "USHER_MASTER_KEY_FILE", "USHER_MASTER_KEY",
-		"USHER_ADMIN_HOST", "USHER_TRUSTED_PROXIES", "USHER_REDIS_URL", "USHER_CONFIG",
+		"USHER_ADMIN_HOST", "USHER_TRUSTED_PROXIES", "USHER_REDIS_URL", "USHER_CONFIG", "USHER_DEV",
 	} {
 		if v := ts.Getenv(key); v != "" {
 			environ = append(environ, key+"="+v)
@@ -127,9 +130,12 @@ func cmdStop(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func cmdHTTP(ts *testscript.TestScript, _ bool, args []string) {
-	status, header := 200, map[string]string{}
+	status, soon, header := 200, false, map[string]string{}
 	for len(args) >= 2 && strings.HasPrefix(args[0], "-") {
 		switch args[0] {
+		case "-soon":
+			soon, args = true, args[1:]
+			continue
 		case "-s":
 			var err error
 			status, err = strconv.Atoi(args[1])
@@ -153,6 +159,10 @@ func cmdHTTP(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	r, err := call(args[0], args[1], header, body)
+	for deadline := time.Now().Add(patience); soon && err == nil && r.Status != status && time.Now().Before(deadline); {
+		time.Sleep(100 * time.Millisecond)
+		r, err = call(args[0], args[1], header, body)
+	}
 	ts.Check(err)
 	of(ts).last = r
 	fmt.Fprintf(ts.Stdout(), "%s\n", r.Body)

@@ -49,6 +49,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	if parsed == nil {
 		return code
 	}
+	c.implied()
 	e := &env{
 		Settings: c.settings, Stdin: stdin, Stdout: stdout, Stderr: stderr,
 		Log: newLogger(stderr, &c.settings), Model: parser.Model,

@@ -77,17 +77,19 @@ func startNode(ctx context.Context, dir string, environ []string, args ...string
 	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--log-format", "json"}, args...)
 	n := &node{cmd: exec.CommandContext(ctx, program, args...), out: &output{}, ended: make(chan struct{})}
 	n.cmd.Dir, n.cmd.Env = dir, environ
-	n.cmd.Stdout = n.out
-	stderr, err := n.cmd.StderrPipe()
+	said, write, err := os.Pipe() // one for both, so that lines keep their order
 	if err != nil {
 		return nil, err
 	}
-	if err := n.cmd.Start(); err != nil {
+	n.cmd.Stdout, n.cmd.Stderr = write, write
+	err = n.cmd.Start()
+	write.Close()
+	if err != nil {
 		return nil, err
 	}
 	ready := make(chan [2]string, 1)
 	go func() {
-		n.follow(stderr, ready)
+		n.follow(said, ready)
 		n.err = n.cmd.Wait()
 		close(n.ended)
 	}()
@@ -103,9 +105,10 @@ func startNode(ctx context.Context, dir string, environ []string, args ...string
 	}
 }
 
-// follow keeps the log and looks for the line that says where it listens.
-func (n *node) follow(stderr io.Reader, ready chan<- [2]string) {
-	lines := bufio.NewScanner(stderr)
+// follow keeps what it says and looks for the line that says where it listens.
+func (n *node) follow(said io.ReadCloser, ready chan<- [2]string) {
+	defer said.Close()
+	lines := bufio.NewScanner(said)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		fmt.Fprintln(n.out, lines.Text())
@@ -172,7 +175,7 @@ var client = &http.Client{
 	Transport: &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			host, port, err := net.SplitHostPort(address)
-			if err == nil && strings.HasSuffix(host, ".localhost") {
+			if err == nil && strings.HasSuffix(strings.ToLower(strings.TrimSuffix(host, ".")), ".localhost") {
 				address = net.JoinHostPort("127.0.0.1", port)
 			}
 			var d net.Dialer

@@ -46,7 +46,6 @@ func openStore(ctx context.Context, e *env, m *metrics) (*store.Store, error) {
 
 // withApp runs a command of the command line.
 func withApp(ctx context.Context, e *env, run func(*app) error) error {
-	e.Settings.implied()
 	db, err := openStore(ctx, e, nil)
 	if err != nil {
 		return err

@@ -13,9 +13,9 @@ import (
 // differ: an update leaves what is absent and removes what is null.
 type authgearUser struct {
 	Email             optional[string]  `json:"email"`
-	EmailVerified     bool              `json:"email_verified"`
+	EmailVerified     *bool             `json:"email_verified"`
 	PhoneNumber       optional[string]  `json:"phone_number"`
-	PhoneVerified     bool              `json:"phone_number_verified"`
+	PhoneVerified     *bool             `json:"phone_number_verified"`
 	PreferredUsername optional[string]  `json:"preferred_username"`
 	Disabled          *bool             `json:"disabled"`
 	Password          *authgearPassword `json:"password"`
@@ -110,9 +110,9 @@ func (i *importer) authgearLoginIDs(r *incoming, h header, u *authgearUser) {
 	for _, id := range []struct {
 		key      string
 		value    optional[string]
-		verified bool
-	}{{"email", u.Email, u.EmailVerified}, {"phone_number", u.PhoneNumber, u.PhoneVerified}, {"preferred_username", u.PreferredUsername, false}} {
-		if id.value.set {
+		verified *bool
+	}{{"email", u.Email, u.EmailVerified}, {"phone_number", u.PhoneNumber, u.PhoneVerified}, {"preferred_username", u.PreferredUsername, nil}} {
+		if id.value.set && id.key != h.Identifier {
 			r.kinds = append(r.kinds, claimKinds[id.key])
 		}
 		if id.value.value == nil {
@@ -121,12 +121,12 @@ func (i *importer) authgearLoginIDs(r *incoming, h header, u *authgearUser) {
 			}
 			continue
 		}
-		var since time.Time
-		if id.verified {
-			since = i.s.now()
+		n := wanted{place: "/" + id.key, keepVerified: id.verified == nil}
+		if id.verified != nil && *id.verified {
+			n.VerifiedAt = i.s.now()
 		}
 		before := len(r.identities)
-		i.addIdentity(r, claimKinds[id.key], *id.value.value, since, time.Time{}, "/"+id.key)
+		i.addIdentity(r, claimKinds[id.key], *id.value.value, n)
 		if id.key == h.Identifier && len(r.identities) > before {
 			r.keys = append(r.keys, r.identities[before].Claim)
 		}

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/usher-id/usher/flowengine/flow"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/secret"
 )
@@ -190,17 +189,17 @@ func strict(r *incoming, text json.RawMessage, into any) bool {
 }
 
 // addIdentity brings a login id of a record to its canonical form.
-func (i *importer) addIdentity(r *incoming, kind, raw string, verified, created time.Time, pointer string) {
-	claim, err := flow.NormalizeClaim(kind, raw)
-	if refusal, ok := errors.AsType[*tenant.Error](err); ok {
-		r.fail(pointer, "WrongForm", "%s", refusal.Message)
+func (i *importer) addIdentity(r *incoming, kind, raw string, n wanted) {
+	var err error
+	if n.Claim, err = normalize(kind, raw); err != nil {
+		r.fail(n.place, "WrongForm", "%s", tenant.AsError(err).Message)
 		return
 	}
 	if !slices.Contains(i.cfg.Identifications.Enabled, kind) {
-		r.warn(pointer, "NotEnabled", "kept, but this tenant doesn't let users identify by %s", kind)
+		r.warn(n.place, "NotEnabled", "kept, but this tenant doesn't let users identify by %s", kind)
 	}
-	r.identities = append(r.identities, tenant.Identity{Claim: claim, Shown: raw, VerifiedAt: verified, CreatedAt: created})
-	r.places = append(r.places, pointer)
+	n.Shown = raw
+	r.identities = append(r.identities, n)
 }
 
 func (r *incoming) addHash(typ, hash, pointer string, created time.Time) {
@@ -223,9 +222,9 @@ func (r *incoming) addTOTP(text, pointer string, created time.Time) {
 // addTarget adds a second factor that is sent to an address or a number.
 func (r *incoming) addTarget(typ, raw, pointer string, created time.Time) {
 	kind := map[string]string{secondaryEmail: "email", secondarySMS: "phone"}[typ]
-	claim, err := flow.NormalizeClaim(kind, raw)
-	if refusal, ok := errors.AsType[*tenant.Error](err); ok {
-		r.fail(pointer, "WrongForm", "%s", refusal.Message)
+	claim, err := normalize(kind, raw)
+	if err != nil {
+		r.fail(pointer, "WrongForm", "%s", tenant.AsError(err).Message)
 		return
 	}
 	r.credentials = append(r.credentials, credential{typ: typ, plain: claim.Value, created: created})

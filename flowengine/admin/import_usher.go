@@ -79,13 +79,15 @@ func (i *importer) usherRecord(r *incoming, _ header, text json.RawMessage) {
 		if n.Verified && since.IsZero() {
 			since = i.s.now()
 		}
-		i.addIdentity(r, n.Kind, n.Value, since, n.CreatedAt, fmt.Sprintf("/identities/%d/value", k))
+		id := wanted{place: fmt.Sprintf("/identities/%d/value", k)}
+		id.VerifiedAt, id.CreatedAt = since, n.CreatedAt
+		i.addIdentity(r, n.Kind, n.Value, id)
 	}
 	seen := map[tenant.Claim]bool{}
 	for k := range r.identities {
 		claim := r.identities[k].Claim
 		if seen[claim] {
-			r.fail(r.places[k], "Duplicate", "this login id stands here twice")
+			r.fail(r.identities[k].place, "Duplicate", "this login id stands here twice")
 		}
 		seen[claim] = true
 		r.keys = append(r.keys, claim)

@@ -21,9 +21,8 @@ type incoming struct {
 	keys   []tenant.Claim // whose user it is, if there is one
 	upsert bool           // then change the user
 
-	identities  []tenant.Identity // to have; ids and owners are filled in later
-	places      []string          // pointer of each, for problems
-	kinds       []string          // of identities that an update replaces; nil for all
+	identities  []wanted
+	kinds       []string // of identities that an update replaces; nil for all
 	credentials []credential
 	types       []string // of authenticators that an update replaces; none for nil
 	attributes  tenant.UserAttributes
@@ -33,6 +32,13 @@ type incoming struct {
 	created     time.Time        // zero for now
 	updated     time.Time        // zero for now
 	updateNotes []tenant.Problem // warnings in case of an update
+}
+
+// wanted is a login id that a user is to have. Its ids are filled in later.
+type wanted struct {
+	tenant.Identity
+	place        string // pointer, for problems
+	keepVerified bool   // an update leaves it as verified as it is
 }
 
 // credential is an authenticator to be made.
@@ -225,7 +231,7 @@ func (w *batchWriter) checkTaken(r *incoming, userID string, known bool, d *Impo
 			_, taken = w.seen[w.mark(claim)]
 		}
 		if taken && !(known && owner == userID) {
-			d.Errors = append(d.Errors, tenant.Problem{Pointer: r.places[i], Reason: string(tenant.ErrDuplicatedIdentity.Reason), Message: "another user has this login id"})
+			d.Errors = append(d.Errors, tenant.Problem{Pointer: r.identities[i].place, Reason: string(tenant.ErrDuplicatedIdentity.Reason), Message: "another user has this login id"})
 		}
 	}
 }
@@ -257,7 +263,7 @@ func (w *batchWriter) insert(r *incoming, userID string, d *ImportDetail) error 
 		u.State, u.DisabledReason = tenant.UserDisabled, r.reason
 	}
 	for i := range r.identities {
-		u.Identities = append(u.Identities, w.identity(r.identities[i], userID))
+		u.Identities = append(u.Identities, w.identity(r.identities[i].Identity, userID))
 	}
 	for _, c := range r.credentials {
 		made, err := w.authenticator(&u.User, c)
@@ -347,20 +353,20 @@ func (w *batchWriter) setAttributes(r *incoming, u *tenant.UserRecord, d *Import
 // setIdentities leaves a user with the login ids of the record, of the kinds
 // that it is about.
 func (w *batchWriter) setIdentities(r *incoming, u *tenant.UserRecord) error {
-	wanted := slices.Clone(r.identities)
+	missing := slices.Clone(r.identities)
 	for _, old := range u.Identities {
-		i := slices.IndexFunc(wanted, func(n tenant.Identity) bool { return n.Claim == old.Claim })
+		i := slices.IndexFunc(missing, func(n wanted) bool { return n.Claim == old.Claim })
 		if i < 0 && r.kinds != nil && !slices.Contains(r.kinds, old.Kind) {
 			continue
 		}
 		if i >= 0 {
-			n := wanted[i]
-			wanted = slices.Delete(wanted, i, i+1)
-			if n.Shown == old.Shown && n.VerifiedAt.IsZero() == old.VerifiedAt.IsZero() {
-				continue
-			}
-			if !old.VerifiedAt.IsZero() && !n.VerifiedAt.IsZero() {
+			n := missing[i]
+			missing = slices.Delete(missing, i, i+1)
+			if n.keepVerified || !old.VerifiedAt.IsZero() && !n.VerifiedAt.IsZero() {
 				n.VerifiedAt = old.VerifiedAt
+			}
+			if n.Shown == old.Shown && n.VerifiedAt.Equal(old.VerifiedAt) {
+				continue
 			}
 			old.Shown, old.VerifiedAt = n.Shown, n.VerifiedAt
 			if err := firstOf(w.c.RemoveIdentity(w.t.ID, old.ID), w.c.AddIdentity(&old)); err != nil {
@@ -375,8 +381,8 @@ func (w *batchWriter) setIdentities(r *incoming, u *tenant.UserRecord) error {
 		delete(w.claimed, w.mark(old.Claim))
 		w.let[w.mark(old.Claim)] = true
 	}
-	for _, n := range wanted {
-		n = w.identity(n, u.ID)
+	for _, m := range missing {
+		n := w.identity(m.Identity, u.ID)
 		if err := w.c.AddIdentity(&n); err != nil {
 			return err
 		}

@@ -52,13 +52,17 @@ func (s *Service) CreateTenant(ctx context.Context, a Actor, n NewTenant) (*tena
 	for {
 		t.Partition = randomPartition()
 		err := s.insertTenant(ctx, a, t, cfg, n.Template)
-		if taken := tenant.AsError(err); errors.Is(err, tenant.ErrAlreadyExists) && taken.Info["field"] == "partition" {
-			continue // of 2^30 another one
+		if !errors.Is(err, tenant.ErrAlreadyExists) {
+			return t, err
 		}
-		if err != nil {
-			return nil, pointTaken(err, n.Hosts)
+		if _, taken := s.Store.TenantBySlug(ctx, n.Slug); taken == nil {
+			return nil, tenant.AsError(err).With("pointer", "/slug")
 		}
-		return t, nil
+		at, err2 := s.takenHost(ctx, t.ID, n.Hosts)
+		if at != "" || err2 != nil {
+			return nil, firstOf(err2, tenant.AsError(err).With("pointer", at))
+		}
+		// It was the partition: of 2^30 another one.
 	}
 }
 
@@ -111,20 +115,19 @@ func randomPartition() uint32 {
 	return binary.BigEndian.Uint32(b[:]) & tenant.MaxPartition
 }
 
-// pointTaken says where in the input the name stands that is taken.
-func pointTaken(err error, hosts []string) error {
-	refusal := tenant.AsError(err)
-	if !errors.Is(err, tenant.ErrAlreadyExists) {
-		return err
-	}
-	pointer := "/slug"
-	if refusal.Info["field"] == "hosts" {
-		pointer = "/hosts"
-		if len(hosts) == 1 {
-			pointer = "/hosts/0"
+// takenHost says where in a list a host stands that another tenant has; "" for
+// nowhere.
+func (s *Service) takenHost(ctx context.Context, tenantID string, hosts []string) (pointer string, err error) {
+	for i, host := range hosts {
+		t, err := s.Store.TenantByHost(ctx, host)
+		if err == nil && t.ID != tenantID {
+			return fmt.Sprintf("/hosts/%d", i), nil
+		}
+		if err != nil && !errors.Is(err, tenant.ErrTenantNotFound) {
+			return "", err
 		}
 	}
-	return refusal.With("pointer", pointer)
+	return "", nil
 }
 
 // TenantChange is what is to change of a tenant; nil leaves it.
@@ -160,7 +163,11 @@ func (s *Service) UpdateTenant(ctx context.Context, a Actor, slug string, in Ten
 		}
 		return c.UpdateTenant(c.t)
 	})
-	return t, pointTaken(err, in.Hosts)
+	if errors.Is(err, tenant.ErrAlreadyExists) {
+		at, err2 := s.takenHost(ctx, t.ID, in.Hosts)
+		err = firstOf(err2, tenant.AsError(err).With("pointer", at))
+	}
+	return t, err
 }
 
 // SuspendTenant stops a tenant's doors. The admin tenant can't be suspended.

@@ -107,7 +107,7 @@ func newIdentities(u *tenant.UserRecord, in []NewIdentity, now time.Time) ([]ten
 // newIdentity makes an identity of what an admin wrote; the refusal points at
 // the place given.
 func newIdentity(tenantID, userID string, n NewIdentity, pointer string, now time.Time) (*tenant.Identity, error) {
-	claim, err := flow.NormalizeClaim(n.Kind, n.Value)
+	claim, err := normalize(n.Kind, n.Value)
 	if err != nil {
 		refusal := tenant.AsError(err)
 		causes, _ := refusal.Info["causes"].([]tenant.Cause)
@@ -122,6 +122,14 @@ func newIdentity(tenantID, userID string, n NewIdentity, pointer string, now tim
 		id.VerifiedAt = now
 	}
 	return id, nil
+}
+
+// normalize is flow.NormalizeClaim with words for what isn't a login id at all.
+func normalize(kind, raw string) (tenant.Claim, error) {
+	if kind != "email" && kind != "phone" && kind != "username" {
+		return tenant.Claim{}, tenant.Invalidf("/kind", "enum", "there is no login id of kind %q", kind)
+	}
+	return flow.NormalizeClaim(kind, raw)
 }
 
 func newAuthenticator(u *tenant.User, typ, kept string, now time.Time) tenant.Authenticator {

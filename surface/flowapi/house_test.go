@@ -290,7 +290,7 @@ func (h *house) do(r request) answer {
 	}
 	p, err := h.server.Client().Do(q)
 	must(h.t, err)
-	defer p.Body.Close() //nolint:errcheck // read to its end
+	defer p.Body.Close()
 	raw, err := io.ReadAll(p.Body)
 	must(h.t, err)
 	a := answer{t: h.t, status: p.StatusCode, header: p.Header, cookies: map[string]*http.Cookie{}, raw: string(raw)}

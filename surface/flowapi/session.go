@@ -32,7 +32,7 @@ func cookieName(q *surface.Request, name string) string {
 }
 
 func setCookie(q *surface.Request, name, value string, age time.Duration) {
-	q.SetCookie(&http.Cookie{
+	q.SetCookie(&http.Cookie{ //nolint:gosec // Secure unless plain HTTP was let in, in development
 		Name: cookieName(q, name), Value: value, Path: "/", MaxAge: int(age / time.Second),
 		Secure: q.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})

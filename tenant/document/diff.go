@@ -77,28 +77,23 @@ func (o object) text(name string) string {
 	return s
 }
 
-// MarshalJSON writes the object as it was.
-func (o object) MarshalJSON() ([]byte, error) {
-	var b bytes.Buffer
-	b.WriteByte('{')
-	for i, m := range o {
-		if i > 0 {
-			b.WriteByte(',')
+// exposed is a value as others know it: maps, slices, strings, json.Numbers.
+func exposed(v any) any {
+	switch v := v.(type) {
+	case object:
+		out := make(map[string]any, len(v))
+		for _, m := range v {
+			out[m.name] = exposed(m.value)
 		}
-		name, err := json.Marshal(m.name)
-		if err != nil {
-			return nil, err
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = exposed(v[i])
 		}
-		value, err := json.Marshal(m.value)
-		if err != nil {
-			return nil, err
-		}
-		b.Write(name)
-		b.WriteByte(':')
-		b.Write(value)
+		return out
 	}
-	b.WriteByte('}')
-	return b.Bytes(), nil
+	return v
 }
 
 func ordered(text []byte) any {
@@ -175,7 +170,7 @@ func (d *differ) add(p place, kind ChangeKind, before, after any) {
 		at = p.was
 	}
 	d.changes = append(d.changes, Change{
-		Pointer: pointer(at), Kind: kind, Before: before, After: after,
+		Pointer: pointer(at), Kind: kind, Before: exposed(before), After: exposed(after),
 		Words: strings.TrimSuffix(strings.Join(p.words, ", "), " seconds") + phrase(p, kind, before, after),
 	})
 }

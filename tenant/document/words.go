@@ -63,7 +63,7 @@ func value(p place, v any) string {
 		}
 		return "off"
 	case object, []any:
-		text, err := json.Marshal(v)
+		text, err := json.Marshal(exposed(v))
 		must(err)
 		return short(string(text))
 	}

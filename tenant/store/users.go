@@ -110,7 +110,7 @@ func userRecords(ctx context.Context, db bun.IDB, tenantID string, where func(*b
 		return db.NewSelect().Model(model).Where("tenant_id = ? AND user_id IN (?)", tenantID, bun.List(ids))
 	}
 	var identities []identityRow
-	if err := theirs(&identities).Order("id").Scan(ctx); err != nil {
+	if err := theirs(&identities).Order("user_id", "id").Scan(ctx); err != nil {
 		return nil, err
 	}
 	for i := range identities {
@@ -118,7 +118,7 @@ func userRecords(ctx context.Context, db bun.IDB, tenantID string, where func(*b
 		u.Identities = append(u.Identities, identities[i].noun())
 	}
 	var authenticators []authenticatorRow
-	if err := theirs(&authenticators).Order("id").Scan(ctx); err != nil {
+	if err := theirs(&authenticators).Order("user_id", "id").Scan(ctx); err != nil {
 		return nil, err
 	}
 	for i := range authenticators {
@@ -168,9 +168,6 @@ func (s *Store) Users(ctx context.Context, tenantID string, filter tenant.UserFi
 		}
 		if filter.State != "" {
 			q = q.Where("u.state = ?", string(filter.State))
-		}
-		if filter.IDs != nil {
-			q = q.Where("u.id IN (?)", bun.List(filter.IDs))
 		}
 		if search := clean(filter.Search); search != "" {
 			q = q.Where("u.id IN (?)", found(s.read, tenantID, search))
