@@ -45,6 +45,7 @@ CREATE TABLE message (
     error      TEXT   NOT NULL,
     PRIMARY KEY (tenant_id, id)
 );
+CREATE INDEX message_created_at ON message (created_at);
 CREATE INDEX message_due ON message (next_at) WHERE status = 'queued';
 CREATE INDEX message_code ON message (tenant_id, code_id) WHERE code_id <> '';
 

@@ -9,6 +9,7 @@ package tenant
 // that. Durations are whole seconds.
 type Config struct {
 	Identifications Identifications `json:"identifications" jsonschema_description:"How users may say who they are."`
+	LoginIDs        LoginIDs        `json:"login_ids" jsonschema_description:"Which login ids are taken, and which of them are the same."`
 	Authenticators  Authenticators  `json:"authenticators" jsonschema_description:"With what users may prove it."`
 	PasswordPolicy  PasswordPolicy  `json:"password_policy" jsonschema_description:"What a new password must meet."`
 	OAuthProviders  []OAuthProvider `json:"oauth_providers" jsonschema:"maxItems=50" jsonschema_description:"OAuth 2.0 and OpenID providers that users may come from. Their client secrets are kept apart, sealed."`
@@ -18,7 +19,10 @@ type Config struct {
 	Accounts        Accounts        `json:"accounts" jsonschema_description:"Who may have an account and what strangers may learn."`
 	Flows           Flows           `json:"flows" jsonschema_description:"The tenant's own flows and how long a run may take."`
 	Sessions        Sessions        `json:"sessions" jsonschema_description:"How long users stay signed in."`
-	Limits          Limits          `json:"limits" jsonschema_description:"How often things may be tried."`
+	Limits          Limits          `json:"limits" jsonschema_description:"How often things may be tried. Where a credential is checked only failures count."`
+	Lockout         Lockout         `json:"lockout" jsonschema_description:"When a user is locked out after failed tries, and for how long."`
+	Messaging       Messaging       `json:"messaging" jsonschema_description:"How messages reach users and what they say."`
+	TestMode        TestMode        `json:"test_mode" jsonschema_description:"Fixed codes and suppressed messages, for trying things out. Never for real users."`
 	Web             Web             `json:"web" jsonschema_description:"Which browsers' origins may call the flow API."`
 }
 
@@ -90,10 +94,24 @@ type Sessions struct {
 
 // Limits bounds how often things may be tried.
 type Limits struct {
-	SignupPerIP          Rate `json:"signup_per_ip" jsonschema_description:"Sign-ups, by address."`
-	IdentifyPerIP        Rate `json:"identify_per_ip" jsonschema_description:"Login ids told, by address."`
-	PasswordPerIP        Rate `json:"password_per_ip" jsonschema_description:"Passwords tried, by address."`
-	PasswordPerUserPerIP Rate `json:"password_per_user_per_ip" jsonschema_description:"Passwords tried for one user, by address."`
+	SignupPerIP              Rate `json:"signup_per_ip" jsonschema_description:"Sign-ups, by address."`
+	IdentifyPerIP            Rate `json:"identify_per_ip" jsonschema_description:"Login ids told, by address."`
+	PasswordPerIP            Rate `json:"password_per_ip" jsonschema_description:"Passwords tried, by address."`
+	PasswordPerUserPerIP     Rate `json:"password_per_user_per_ip" jsonschema_description:"Passwords tried for one user, by address."`
+	TOTPPerIP                Rate `json:"totp_per_ip" jsonschema_description:"Codes of authenticator apps tried, by address."`
+	TOTPPerUserPerIP         Rate `json:"totp_per_user_per_ip" jsonschema_description:"Codes of authenticator apps tried for one user, by address."`
+	OTPPerIP                 Rate `json:"otp_per_ip" jsonschema_description:"One-time codes tried, by address."`
+	OTPPerUserPerIP          Rate `json:"otp_per_user_per_ip" jsonschema_description:"One-time codes tried for one user, by address."`
+	RecoveryCodePerIP        Rate `json:"recovery_code_per_ip" jsonschema_description:"Recovery codes tried, by address."`
+	RecoveryCodePerUserPerIP Rate `json:"recovery_code_per_user_per_ip" jsonschema_description:"Recovery codes tried for one user, by address."`
+	DeviceTokenPerIP         Rate `json:"device_token_per_ip" jsonschema_description:"Device tokens shown, by address."`
+	DeviceTokenPerUserPerIP  Rate `json:"device_token_per_user_per_ip" jsonschema_description:"Device tokens shown for one user, by address."`
+	SendEmailPerTarget       Rate `json:"send_email_per_target" jsonschema_description:"E-mail to one address, beside the cooldown of otp."`
+	SendEmailPerIP           Rate `json:"send_email_per_ip" jsonschema_description:"E-mail asked for, by address of the client."`
+	SendEmailPerTenant       Rate `json:"send_email_per_tenant" jsonschema_description:"E-mail of the whole tenant."`
+	SendSMSPerTarget         Rate `json:"send_sms_per_target" jsonschema_description:"Text and WhatsApp messages to one number, beside the cooldown of otp."`
+	SendSMSPerIP             Rate `json:"send_sms_per_ip" jsonschema_description:"Text and WhatsApp messages asked for, by address of the client."`
+	SendSMSPerTenant         Rate `json:"send_sms_per_tenant" jsonschema_description:"Text and WhatsApp messages of the whole tenant: what a pumping fraud costs at most."`
 }
 
 // Rate allows Burst tries in Period seconds. A burst of 0 means no limit.
@@ -112,6 +130,7 @@ type Web struct {
 func DefaultConfig() *Config {
 	return &Config{
 		Identifications: Identifications{Enabled: []string{"email"}},
+		LoginIDs:        DefaultLoginIDs(),
 		Authenticators: Authenticators{
 			Primary:       []string{"primary_password"},
 			Secondary:     []string{"secondary_totp"},
@@ -136,11 +155,34 @@ func DefaultConfig() *Config {
 		Flows:          Flows{LifetimeSeconds: 20 * 60, MaxLifetimeSeconds: 60 * 60},
 		Sessions:       Sessions{LifetimeSeconds: 14 * 24 * 3600, IdleTimeoutSeconds: 24 * 3600},
 		Limits: Limits{
-			SignupPerIP:          Rate{10, 60},
-			IdentifyPerIP:        Rate{60, 60},
-			PasswordPerIP:        Rate{60, 60},
-			PasswordPerUserPerIP: Rate{10, 60},
+			SignupPerIP:              Rate{10, 60},
+			IdentifyPerIP:            Rate{60, 60},
+			PasswordPerIP:            Rate{60, 60},
+			PasswordPerUserPerIP:     Rate{10, 60},
+			TOTPPerIP:                Rate{60, 60},
+			TOTPPerUserPerIP:         Rate{10, 60},
+			OTPPerIP:                 Rate{60, 60},
+			OTPPerUserPerIP:          Rate{10, 60},
+			RecoveryCodePerIP:        Rate{60, 60},
+			RecoveryCodePerUserPerIP: Rate{10, 60},
+			DeviceTokenPerIP:         Rate{60, 60},
+			DeviceTokenPerUserPerIP:  Rate{10, 60},
+			SendEmailPerTarget:       Rate{10, 3600},
+			SendEmailPerIP:           Rate{60, 600},
+			SendEmailPerTenant:       Rate{20_000, 3600},
+			SendSMSPerTarget:         Rate{10, 3600},
+			SendSMSPerIP:             Rate{30, 600},
+			SendSMSPerTenant:         Rate{2_000, 3600},
 		},
-		Web: Web{AllowedOrigins: []string{}},
+		Lockout: DefaultLockout(),
+		Messaging: Messaging{
+			Email:     EmailSender{Provider: "platform", SMTP: SMTPServer{Port: 587, Security: "starttls"}},
+			SMS:       PhoneSender{Provider: "none"},
+			WhatsApp:  PhoneSender{Provider: "none"},
+			Language:  "en",
+			Templates: []MessageTemplate{},
+		},
+		TestMode: TestMode{FixedCodes: []FixedCode{}, Suppressed: []Suppression{}},
+		Web:      Web{AllowedOrigins: []string{}},
 	}
 }

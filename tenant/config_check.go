@@ -15,6 +15,8 @@ func CheckConfig(cfg *Config) []Problem {
 		out = append(out, Problem{Pointer: pointer, Reason: reason, Message: fmt.Sprintf(format, args...)})
 	}
 	checkProviders(cfg, add)
+	checkMessaging(&cfg.Messaging, add)
+	checkTestMode(&cfg.TestMode, add)
 	for i, word := range cfg.PasswordPolicy.ExcludedKeywords {
 		if strings.TrimSpace(word) == "" {
 			add(fmt.Sprintf("/password_policy/excluded_keywords/%d", i), "Empty", "an empty keyword excludes nothing")

@@ -117,8 +117,9 @@ type Code struct {
 	Attempts    int
 	CreatedAt   time.Time
 	ExpiresAt   time.Time
-	ApprovedAt  time.Time // a link was followed and approved
-	EndedAt     time.Time // used, or replaced by a newer one
+	ApprovedAt  time.Time     // a link was followed and approved
+	EndedAt     time.Time     // used, or replaced by a newer one
+	Delivery    MessageStatus // of the message that carries it; "" when there is none. Not kept with the code
 }
 
 // Exhausted says that every try was used up.

@@ -14,6 +14,16 @@ const (
 	MessageExpired    MessageStatus = "expired"    // its code no longer works
 )
 
+// DecoyProvider is the provider of messages to nobody: they take their course as
+// others do, so that strangers can't tell, and admins aren't shown them.
+const DecoyProvider = "decoy"
+
+// Lane is the messages that share a gateway.
+type Lane struct {
+	TenantID string
+	Channel  string
+}
+
 // Message is something to be delivered to somebody: a row of the outbox.
 type Message struct {
 	TenantID  string
@@ -31,6 +41,6 @@ type Message struct {
 	ExpiresAt time.Time // from then on there is no use in it
 	CreatedAt time.Time
 	SentAt    time.Time
-	Provider  string // that took or refused it
+	Provider  string // that took or refused it; [DecoyProvider] for what nobody is sent
 	Error     string // the last one, for admins; holds no secret
 }

@@ -154,7 +154,7 @@ type RunStore interface {
 	// Purge forgets, over all tenants and in bounded transactions, what has
 	// outlived its use: states of ended runs, runs that nobody finished (they
 	// become cancelled and are returned, at most limit of them), sessions long
-	// over.
+	// over, codes a day after they expired, messages after 30 days.
 	Purge(ctx context.Context, at time.Time, limit int) (expired []Run, err error)
 }
 
@@ -180,13 +180,15 @@ type MessageFilter struct {
 
 // MessageStore keeps the outbox.
 type MessageStore interface {
-	// ClaimMessages takes messages that are due, over all tenants: nobody else
-	// gets them until the lease ends. At most limit of them.
-	ClaimMessages(ctx context.Context, at time.Time, lease time.Duration, limit int) ([]*Message, error)
+	// ClaimMessages takes messages that are due, over all tenants, but those in
+	// the lanes given: nobody else gets them until the lease ends, which is also
+	// their NextAt. At most limit of them. Each claim counts as an attempt.
+	ClaimMessages(ctx context.Context, at time.Time, lease time.Duration, limit int, except []Lane) ([]*Message, error)
 	// SettleMessage writes Status, Attempts, NextAt, SentAt, Provider, Error and
-	// Payload of a message that was claimed.
+	// Payload of a message that was claimed. It changes nothing when somebody
+	// else has settled it for good meanwhile.
 	SettleMessage(ctx context.Context, m *Message) error
-	// Messages lists the newest first; the key is the id.
+	// Messages lists the newest first, without decoys; the key is the id.
 	Messages(ctx context.Context, tenantID string, filter MessageFilter, page Page) ([]*Message, error)
 	// MessageOfCode finds the message that carries a code; ErrNotFound.
 	MessageOfCode(ctx context.Context, tenantID, codeID string) (*Message, error)

@@ -30,13 +30,13 @@ func (c *Cursor) send(p sent) (sent, error) {
 		return p, err
 	}
 	p.ID = c.NewID()
-	secret := c.newCode()
-	if p.Form == tenant.LinkForm {
-		secret = c.newText(tenant.LinkChars)
+	secret, delivery := c.newSecret(p), tenant.MessageQueued
+	if c.Config().TestMode.Suppresses(p.Channel, p.To.Value) {
+		delivery = tenant.MessageSuppressed
 	}
 	now, otp := c.Now(), &c.Config().OTP
 	c.Do(Send{Secret: secret, Decoy: c.Decoy, Code: tenant.Code{
-		ID: p.ID, Purpose: p.Purpose, Form: p.Form, Channel: p.Channel, Target: p.To,
+		ID: p.ID, Purpose: p.Purpose, Form: p.Form, Channel: p.Channel, Target: p.To, Delivery: delivery,
 		MaxAttempts: otp.MaxAttempts, CreatedAt: now, ExpiresAt: now.Add(otp.Lifetime(p.Form)),
 	}})
 	return p, nil
@@ -96,12 +96,24 @@ func (c *Cursor) describe(p sent, typ, masked string) (map[string]any, error) {
 		"code_length": tenant.CodeDigits, "can_check": false, "failed_attempt_rate_limit_exceeded": code.Exhausted(),
 		"can_resend_at": code.CreatedAt.Add(time.Duration(c.Config().OTP.ResendCooldownSeconds) * time.Second).UTC().Format(time.RFC3339),
 	}
+	if code.Delivery != "" {
+		data["delivery_status"] = deliveryStatus(code.Delivery)
+	}
 	if p.Form == tenant.LinkForm {
 		data["code_length"] = tenant.LinkChars
 		data["can_check"] = !code.ApprovedAt.IsZero()
 		data["websocket_url"] = c.SocketURL()
 	}
 	return data, nil
+}
+
+// deliveryStatus is what a client is told: a message whose time ran out before
+// anybody took it has failed.
+func deliveryStatus(s tenant.MessageStatus) tenant.MessageStatus {
+	if s == tenant.MessageExpired {
+		return tenant.MessageFailed
+	}
+	return s
 }
 
 // code reads what was sent, in this move or before.
@@ -132,6 +144,17 @@ func channel(in *Answer, channels []string) (string, error) {
 		return "", tenant.Invalidf("/channel", "enum", "channel is one of %s", strings.Join(channels, ", "))
 	}
 	return ch, nil
+}
+
+// newSecret makes what is sent. Test mode fixes codes and leaves links alone.
+func (c *Cursor) newSecret(p sent) string {
+	if p.Form == tenant.LinkForm {
+		return c.newText(tenant.LinkChars)
+	}
+	if code, fixed := c.Config().TestMode.CodeFor(p.To.Value); fixed {
+		return code
+	}
+	return c.newCode()
 }
 
 // newCode makes six digits. The remainder of 64 bits by a million is as good as even.

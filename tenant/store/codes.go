@@ -11,15 +11,19 @@ import (
 const codeColumns = ` id, run_id, purpose, form, channel, target_kind, target, sealed, link_hash, state_hash,
 	max_attempts, attempts, created_at, expires_at, approved_at, ended_at`
 
-var (
-	selectCode = &statement{codeRead, `SELECT` + codeColumns + ` FROM otp_code WHERE tenant_id = ? AND id = ?`}
+// readCode are the columns and how the message that carries the code stands.
+const readCode = codeColumns + `, coalesce((SELECT m.status FROM message AS m
+	WHERE m.tenant_id = otp_code.tenant_id AND m.code_id = otp_code.id AND m.code_id <> ''), '')`
 
-	selectCodeByLink = &statement{codeRead, `SELECT` + codeColumns + ` FROM otp_code
+var (
+	selectCode = &statement{codeRead, `SELECT` + readCode + ` FROM otp_code WHERE tenant_id = ? AND id = ?`}
+
+	selectCodeByLink = &statement{codeRead, `SELECT` + readCode + ` FROM otp_code
 		WHERE tenant_id = ? AND link_hash = ? AND link_hash <> '' AND ended_at = 0 AND expires_at > ?`}
 
 	// tryCode pays before anybody looks: of many tries at once each takes one.
 	tryCode = &statement{codeTry, `UPDATE otp_code SET attempts = attempts + 1
-		WHERE tenant_id = ? AND id = ? AND ended_at = 0 AND expires_at > ? AND attempts < max_attempts RETURNING` + codeColumns}
+		WHERE tenant_id = ? AND id = ? AND ended_at = 0 AND expires_at > ? AND attempts < max_attempts RETURNING` + readCode}
 
 	approveCode = &statement{codeWrite, `UPDATE otp_code SET approved_at = ?
 		WHERE tenant_id = ? AND id = ? AND form = 'link' AND ended_at = 0 AND expires_at > ?`}
@@ -61,13 +65,13 @@ func (s *Store) code(ctx context.Context, q *statement, tenantID, key string, ar
 
 func scanCode(tenantID string, row interface{ Scan(...any) error }) (*tenant.Code, error) {
 	c := tenant.Code{TenantID: tenantID}
-	var purpose, form, sealed string
+	var purpose, form, sealed, delivery string
 	var created, expires, approved, ended int64
 	if err := row.Scan(&c.ID, &c.RunID, &purpose, &form, &c.Channel, &c.Target.Kind, &c.Target.Value, &sealed, &c.LinkHash, &c.StateHash,
-		&c.MaxAttempts, &c.Attempts, &created, &expires, &approved, &ended); err != nil {
+		&c.MaxAttempts, &c.Attempts, &created, &expires, &approved, &ended, &delivery); err != nil {
 		return nil, err
 	}
-	c.Purpose, c.Form = tenant.CodePurpose(purpose), tenant.CodeForm(form)
+	c.Purpose, c.Form, c.Delivery = tenant.CodePurpose(purpose), tenant.CodeForm(form), tenant.MessageStatus(delivery)
 	c.CreatedAt, c.ExpiresAt, c.ApprovedAt, c.EndedAt = at(created), at(expires), at(approved), at(ended)
 	var err error
 	c.Sealed, err = unseal(sealed)

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -66,30 +68,40 @@ func messages(rows []messageRow) ([]*tenant.Message, error) {
 
 // ClaimMessages implements [tenant.MessageStore]. A claim is the moving of the
 // time of the next try.
-func (s *Store) ClaimMessages(ctx context.Context, now time.Time, lease time.Duration, limit int) (out []*tenant.Message, err error) {
+func (s *Store) ClaimMessages(ctx context.Context, now time.Time, lease time.Duration, limit int, except []tenant.Lane) (out []*tenant.Message, err error) {
 	ctx = in(ctx, messageClaim)
-	lock := ""
+	due := s.read.NewSelect().TableExpr("message").Column("tenant_id", "id").
+		Where("status = 'queued' AND next_at <= ?", ms(now)).Order("next_at").Limit(int64(limit))
+	if len(except) > 0 {
+		lanes := make([]bun.TupleValues, len(except))
+		for i, l := range except {
+			lanes[i] = bun.Tuple([]string{l.TenantID, l.Channel})
+		}
+		due = due.Where("(tenant_id, channel) NOT IN (VALUES ?)", bun.List(lanes))
+	}
 	if s.skipLocked != "" {
-		lock = " FOR " + s.skipLocked
+		due = due.For(s.skipLocked)
 	}
 	var rows []messageRow
 	err = s.transact(ctx, false, func(tx bun.Tx) error {
-		return tx.NewRaw(`UPDATE message SET next_at = ?, attempts = attempts + 1 WHERE (tenant_id, id) IN
-			(SELECT tenant_id, id FROM message WHERE status = 'queued' AND next_at <= ? ORDER BY next_at LIMIT ?`+lock+`) RETURNING *`,
-			ms(now.Add(lease)), ms(now), limit).Scan(ctx, &rows)
+		rows = nil
+		return tx.NewRaw(`UPDATE message SET next_at = ?, attempts = attempts + 1 WHERE (tenant_id, id) IN (?) RETURNING *`,
+			ms(now.Add(lease)), due).Scan(ctx, &rows)
 	})
 	if err != nil {
 		return nil, refuse(err)
 	}
+	slices.SortFunc(rows, func(a, b messageRow) int { return strings.Compare(a.ID, b.ID) })
 	return messages(rows)
 }
 
-// SettleMessage implements [tenant.MessageStore].
+// SettleMessage implements [tenant.MessageStore]. What is forgotten when the
+// power fails is sent again.
 func (s *Store) SettleMessage(ctx context.Context, m *tenant.Message) error {
 	r := newMessageRow(m)
-	return refuse(s.transact(ctx, true, func(tx bun.Tx) error {
-		_, err := tx.NewUpdate().Model(&r).Column("status", "next_at", "sent_at", "provider", "error", "payload").
-			Where("tenant_id = ? AND id = ?", m.TenantID, m.ID).Exec(in(ctx, messageWrite))
+	return refuse(s.transact(ctx, false, func(tx bun.Tx) error {
+		_, err := tx.NewUpdate().Model(&r).Column("status", "attempts", "next_at", "sent_at", "provider", "error", "payload").
+			Where("tenant_id = ? AND id = ? AND status = 'queued'", m.TenantID, m.ID).Exec(in(ctx, messageWrite))
 		return err
 	}))
 }
@@ -97,7 +109,7 @@ func (s *Store) SettleMessage(ctx context.Context, m *tenant.Message) error {
 // Messages implements [tenant.MessageStore].
 func (s *Store) Messages(ctx context.Context, tenantID string, filter tenant.MessageFilter, page tenant.Page) ([]*tenant.Message, error) {
 	var rows []messageRow
-	q := s.read.NewSelect().Model(&rows).Where("m.tenant_id = ?", tenantID)
+	q := s.read.NewSelect().Model(&rows).Where("m.tenant_id = ? AND m.provider <> ?", tenantID, tenant.DecoyProvider)
 	if page.After != "" {
 		q = q.Where("m.id < ?", clean(page.After))
 	}
@@ -138,14 +150,14 @@ func (s *Store) CountMessages(ctx context.Context) (queued int, oldest time.Time
 
 var insertMessage = &statement{messageWrite, `INSERT INTO message (tenant_id, id, code_id, run_id, channel, recipient, purpose,
 	language, payload, status, attempts, next_at, expires_at, created_at, sent_at, provider, error)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, 0, '', '')`}
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, 0, ?, '')`}
 
 // messages puts what is to be delivered into the outbox.
 func (w *write) messages(c *tenant.Commit) error {
 	for i := range c.Messages {
 		r := newMessageRow(&c.Messages[i])
 		if _, err := w.do(insertMessage, r.TenantID, r.ID, r.CodeID, r.RunID, r.Channel, r.Recipient, r.Purpose,
-			r.Language, r.Payload, r.Status, r.NextAt, r.ExpiresAt, r.CreatedAt); err != nil {
+			r.Language, r.Payload, r.Status, r.NextAt, r.ExpiresAt, r.CreatedAt, r.Provider); err != nil {
 			return err
 		}
 	}

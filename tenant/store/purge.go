@@ -11,11 +11,13 @@ import (
 
 const (
 	sessionsKept = 30 * 24 * time.Hour // after their end, for the record of when users logged in
+	codesKept    = 24 * time.Hour
+	messagesKept = 30 * 24 * time.Hour // from when they were made, for the record of who was written to
 	goneKept     = 24 * time.Hour
 )
 
-// Purge implements [tenant.RunStore]: at most limit runs, limit sessions and
-// limit deleted tenants a call. Several nodes may purge at once; each run is
+// Purge implements [tenant.RunStore]: at most limit rows of each
+// kind a call. Several nodes may purge at once; each run is
 // returned to one of them.
 func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (expired []tenant.Run, err error) {
 	ctx = in(ctx, purge)
@@ -30,6 +32,10 @@ func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (expired []
 	for _, q := range []*bun.RawQuery{
 		s.fast.NewRaw(`DELETE FROM session WHERE (tenant_id, id) IN
 			(SELECT tenant_id, id FROM session WHERE expires_at < ? ORDER BY expires_at LIMIT ?)`, ms(now.Add(-sessionsKept)), limit),
+		s.fast.NewRaw(`DELETE FROM otp_code WHERE (tenant_id, id) IN
+			(SELECT tenant_id, id FROM otp_code WHERE expires_at < ? ORDER BY expires_at LIMIT ?)`, ms(now.Add(-codesKept)), limit),
+		s.fast.NewRaw(`DELETE FROM message WHERE (tenant_id, id) IN
+			(SELECT tenant_id, id FROM message WHERE created_at < ? ORDER BY created_at LIMIT ?)`, ms(now.Add(-messagesKept)), limit),
 		s.fast.NewRaw(`DELETE FROM tenant_gone WHERE tenant_id IN
 			(SELECT tenant_id FROM tenant_gone WHERE deleted_at < ? ORDER BY deleted_at LIMIT ?)`, ms(now.Add(-goneKept)), limit),
 	} {

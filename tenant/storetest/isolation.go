@@ -16,6 +16,8 @@ type possessions struct {
 	key     *tenant.APIKey
 	event   *tenant.AuditEvent
 	secret  string
+	link    tenant.Code
+	message tenant.Message
 }
 
 func (h *house) possessions() *possessions {
@@ -24,7 +26,9 @@ func (h *house) possessions() *possessions {
 	p.session = h.signedIn(p.u)
 	p.open = h.newRun(t.ID)
 	p.open.Run.UserID, p.open.State.UserID = p.u.ID, p.u.ID
-	h.must(h.s.Commit(h.ctx(), p.open))
+	p.link = h.newLink(p.open)
+	p.message = h.newMessage(&p.link)
+	h.sent(p.open, []tenant.Code{p.link}, p.message)
 	p.key = &tenant.APIKey{TenantID: t.ID, ID: id(), Hash: word(), Role: tenant.Owner, CreatedAt: h.at}
 	h.must(h.change(t.ID, func(tx tenant.Tx) error {
 		h.must(tx.CreateVersion(&tenant.Version{TenantID: t.ID, Number: 1, Document: []byte(`{}`)}))
@@ -56,6 +60,8 @@ func (h *house) snapshot(p *possessions) []any {
 	keep(h.s.Users(h.ctx(), id, tenant.UserFilter{}, page))
 	keep(h.s.Runs(h.ctx(), id, tenant.RunFilter{}, page))
 	keep(h.s.LoadState(h.ctx(), id, p.open.State.TokenHash, h.at))
+	keep(h.s.Code(h.ctx(), id, p.link.ID))
+	keep(h.s.Messages(h.ctx(), id, tenant.MessageFilter{}, page))
 	keep(h.s.Sessions(h.ctx(), id, tenant.SessionFilter{}, page))
 	keep(h.s.APIKeys(h.ctx(), id, page))
 	keep(h.s.AuditLog(h.ctx(), id, tenant.AuditFilter{}, page))
@@ -71,8 +77,9 @@ func testIsolation(h *house) {
 
 	reads := theirs.reads(h, t)
 	covered(h.T, reflect.TypeFor[tenant.Store](), keys(reads), "TenantByHost", "TenantBySlug", "TenantByID", "Tenants", "CountTenants",
-		"ChangedSince", "GrantsOf", "GrantsIn", "SealAudit", "Purge", "Change", "Watch", "Ping", "Close", // which are about no tenant or all
-		"Versions", "Secrets", "Users", "CountLockedOut", "CountUsersWithout", "Runs", "Sessions", "APIKeys", "AuditChain", "AuditHead", "RecordSignIn") // below
+		"ChangedSince", "GrantsOf", "GrantsIn", "SealAudit", "Purge", "Change", "Watch", "TellRun", "WatchRuns", "ClaimMessages", "CountMessages",
+		"Ping", "Close", // which are about no tenant or all
+		"Versions", "Secrets", "Users", "CountLockedOut", "CountUsersWithout", "IdentitiesOf", "Runs", "Messages", "Sessions", "APIKeys", "AuditChain", "AuditHead", "RecordSignIn") // below
 	for name, read := range reads {
 		want, err := read()
 		if want != nil {
@@ -117,6 +124,9 @@ func testIsolation(h *house) {
 		none(h.s.Users(h.ctx(), other.ID, tenant.UserFilter{Search: theirs.u.Identities[0].Value}, page))
 		none(h.s.Users(h.ctx(), other.ID, tenant.UserFilter{Search: theirs.u.Identities[0].Shown}, page))
 		none(h.s.Users(h.ctx(), other.ID, tenant.UserFilter{IDs: []string{theirs.u.ID}}, page))
+		none(h.s.IdentitiesOf(h.ctx(), other.ID, theirs.u.ID))
+		none(h.s.Messages(h.ctx(), other.ID, tenant.MessageFilter{}, page))
+		none(h.s.Messages(h.ctx(), other.ID, tenant.MessageFilter{To: theirs.message.To}, page))
 		none(h.s.Runs(h.ctx(), other.ID, tenant.RunFilter{}, page))
 		none(h.s.Runs(h.ctx(), other.ID, tenant.RunFilter{UserID: theirs.u.ID}, page))
 		none(h.s.Sessions(h.ctx(), other.ID, tenant.SessionFilter{}, page))
@@ -169,6 +179,30 @@ func (p *possessions) reads(h *house, t string) map[string]func() (*tenant.Error
 			theirs := p.u.Authenticators[0]
 			n.Updates = []tenant.SecretUpdate{{Authenticator: tenant.Authenticator{ID: theirs.ID, Secret: "$mine", UpdatedAt: h.at}, Was: theirs.Secret}}
 			return tenant.ErrFlowNotFound, h.s.Commit(ctx, n)
+		},
+		"Code": func() (*tenant.Error, error) {
+			_, err := h.s.Code(ctx, t, p.link.ID)
+			return tenant.ErrNotFound, err
+		},
+		"TryCode": func() (*tenant.Error, error) {
+			_, err := h.s.TryCode(ctx, t, p.link.ID, h.at)
+			return tenant.ErrNotFound, err
+		},
+		"CodeByLink": func() (*tenant.Error, error) {
+			_, err := h.s.CodeByLink(ctx, t, p.link.LinkHash, h.at)
+			return tenant.ErrNotFound, err
+		},
+		"ApproveCode": func() (*tenant.Error, error) {
+			return tenant.ErrOTPExpired, h.s.ApproveCode(ctx, t, p.link.ID, h.at)
+		},
+		"SettleMessage": func() (*tenant.Error, error) {
+			m := p.message
+			m.TenantID, m.Status, m.Payload = t, tenant.MessageFailed, nil
+			return nil, h.s.SettleMessage(ctx, &m)
+		},
+		"MessageOfCode": func() (*tenant.Error, error) {
+			_, err := h.s.MessageOfCode(ctx, t, p.link.ID)
+			return tenant.ErrNotFound, err
 		},
 		"SessionByToken": func() (*tenant.Error, error) {
 			_, _, err := h.s.SessionByToken(ctx, t, p.session.TokenHash)

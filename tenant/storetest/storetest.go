@@ -28,6 +28,8 @@ func Run(t *testing.T, open func(t testing.TB) tenant.Store) {
 		{"ways in", testWaysIn},
 		{"runs", testRuns},
 		{"purge", testPurge},
+		{"codes", testCodes},
+		{"messages", testMessages},
 		{"sessions", testSessions},
 		{"keys and grants", testAdmins},
 		{"audit", testAudit},
