@@ -93,7 +93,7 @@ func (e *Engine) create(m *move, c *tenant.Commit, f flow.Create) error {
 	}
 	for _, i := range f.Identities {
 		identity := tenant.Identity{
-			TenantID: m.tenant.ID, ID: secret.NewID(), UserID: f.User, Claim: i.Claim, Shown: i.Shown, CreatedAt: m.now,
+			TenantID: m.tenant.ID, ID: secret.NewID(), UserID: f.User, Claim: i.Claim, Key: i.Key, Shown: i.Shown, CreatedAt: m.now,
 		}
 		if proved(i.Claim) {
 			identity.VerifiedAt = m.now

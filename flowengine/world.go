@@ -40,8 +40,8 @@ func (w *world) Now() time.Time { return w.now }
 
 func (w *world) NewID() string { return secret.NewID() }
 
-func (w *world) AccountByClaim(claim tenant.Claim) (*tenant.Account, error) {
-	a, err := w.engine.store.AccountByClaim(w.ctx, w.tenant.ID, claim)
+func (w *world) AccountByClaim(claim tenant.Claim, also ...string) (*tenant.Account, error) {
+	a, err := w.engine.store.AccountByClaim(w.ctx, w.tenant.ID, claim, also...)
 	if errors.Is(err, tenant.ErrUserNotFound) {
 		return nil, nil
 	}

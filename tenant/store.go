@@ -92,8 +92,10 @@ type UserFilter struct {
 
 // UserReader reads users.
 type UserReader interface {
-	// AccountByClaim finds whose a claim is, in one statement; ErrUserNotFound.
-	AccountByClaim(ctx context.Context, tenantID string, claim Claim) (*Account, error)
+	// AccountByClaim finds whose a claim is, in one statement: by its value, or
+	// else by a value or a key that is one of also, the first that is found. At
+	// most three of them count. ErrUserNotFound.
+	AccountByClaim(ctx context.Context, tenantID string, claim Claim, also ...string) (*Account, error)
 	Account(ctx context.Context, tenantID, userID string) (*Account, error) // ErrUserNotFound
 	User(ctx context.Context, tenantID, userID string) (*UserRecord, error) // ErrUserNotFound
 	// IdentitiesOf lists a user's identities, by id; none for an unknown user.
@@ -296,7 +298,8 @@ type Tx interface {
 	// ErrUserNotFound.
 	DeleteUser(tenantID, id string) error
 	UserByClaim(tenantID string, claim Claim) (*UserRecord, error) // ErrUserNotFound
-	// Owners says whose claims are, by user id; what is nobody's is absent.
+	// Owners says whose claims are, by value or by key, as user ids; what is
+	// nobody's is absent.
 	Owners(tenantID string, claims []Claim) (map[Claim]string, error)
 	// CreateUsers makes many users as CreateUser makes one, in a few
 	// statements. ErrDuplicatedIdentity, ErrAlreadyExists for an id.

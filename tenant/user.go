@@ -21,6 +21,7 @@ type User struct {
 	ID             string // UUIDv7
 	State          UserState
 	DisabledReason string         // for people; empty unless disabled
+	Anonymous      bool           // has nothing but a session, until promoted
 	Attributes     UserAttributes // what is known about them
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
@@ -40,12 +41,13 @@ type Claim struct {
 }
 
 // Identity is a claim that belongs to a user. It is unique within the tenant by
-// its canonical value.
+// its value, and by its key.
 type Identity struct {
 	TenantID   string
 	ID         string // UUIDv7
 	UserID     string
-	Claim             // canonical
+	Claim             // canonical; of an address, what is written to
+	Key        string // equal for claims that the tenant takes for the same (LoginIDs); the value when ""
 	Shown      string // as the user wrote it
 	VerifiedAt time.Time
 	CreatedAt  time.Time
@@ -67,6 +69,7 @@ type Authenticator struct {
 type Account struct {
 	User
 	Authenticators []Authenticator
+	Claim          Claim // that the user was found by, as it is kept; zero when found by id
 }
 
 // UserRecord is a user with everything: what an import writes, an export

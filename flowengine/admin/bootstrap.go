@@ -150,7 +150,11 @@ func (s *Service) Bootstrap(ctx context.Context, a Actor, email string) (*Bootst
 
 // operator finds or makes the user of an address.
 func (s *Service) operator(ctx context.Context, a Actor, t *tenant.Tenant, email string) (*tenant.UserRecord, error) {
-	claim, err := flow.NormalizeClaim("email", email)
+	rules, err := s.loginIDs(ctx, tenant.AdminSlug)
+	if err != nil {
+		return nil, err
+	}
+	claim, err := flow.NormalizeClaim(rules, "email", email)
 	if err != nil {
 		return nil, tenant.Invalidf("/email", "format", "this is no e-mail address")
 	}

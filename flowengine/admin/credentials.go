@@ -10,11 +10,15 @@ import (
 // AddIdentity gives a user a login id. ErrValidation, ErrDuplicatedIdentity,
 // ErrUserNotFound.
 func (s *Service) AddIdentity(ctx context.Context, a Actor, slug, userID string, n NewIdentity) (*tenant.UserRecord, error) {
+	rules, err := s.loginIDs(ctx, slug)
+	if err != nil {
+		return nil, err
+	}
 	return s.changeUser(ctx, a, slug, userID, "user.add_identity", func(c *change, u *tenant.UserRecord) error {
 		if len(u.Identities) >= maxIdentities {
 			return tenant.Invalidf("/identity", "max_items", "a user has at most %d login ids", maxIdentities)
 		}
-		id, err := newIdentity(u.TenantID, u.ID, n, "/value", s.now())
+		id, err := newIdentity(rules, u.TenantID, u.ID, n, "/value", s.now())
 		if err != nil {
 			return err
 		}
@@ -22,6 +26,19 @@ func (s *Service) AddIdentity(ctx context.Context, a Actor, slug, userID string,
 		c.detail = detail{"kind": id.Kind, "identity": id.ID}
 		return firstOf(c.AddIdentity(id), c.UpdateUser(&u.User))
 	})
+}
+
+// loginIDs are the rules for the login ids of a tenant, by its slug.
+func (s *Service) loginIDs(ctx context.Context, slug string) (*tenant.LoginIDs, error) {
+	t, err := s.Store.TenantBySlug(ctx, slug)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := s.Published(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	return &cfg.LoginIDs, nil
 }
 
 // RemoveIdentity takes a login id from a user. ErrUserNotFound, ErrNotFound,

@@ -92,7 +92,7 @@ func (i *importer) authgearRecord(r *incoming, h header, text json.RawMessage) {
 			r.types = append(r.types, target.typ)
 		}
 		if target.value.value != nil {
-			r.addTarget(target.typ, *target.value.value, target.at, time.Time{})
+			i.addTarget(r, target.typ, *target.value.value, target.at, time.Time{})
 		}
 	}
 	r.authgearAttributes(&u)

@@ -191,10 +191,11 @@ func strict(r *incoming, text json.RawMessage, into any) bool {
 // addIdentity brings a login id of a record to its canonical form.
 func (i *importer) addIdentity(r *incoming, kind, raw string, n wanted) {
 	var err error
-	if n.Claim, err = normalize(kind, raw); err != nil {
+	if n.Claim, err = normalize(&i.cfg.LoginIDs, kind, raw); err != nil {
 		r.fail(n.place, "WrongForm", "%s", tenant.AsError(err).Message)
 		return
 	}
+	n.Key = flow.UniqueKey(&i.cfg.LoginIDs, n.Claim)
 	if !slices.Contains(i.cfg.Identifications.Enabled, kind) {
 		r.warn(n.place, "NotEnabled", "kept, but this tenant doesn't let users identify by %s", kind)
 	}
@@ -220,9 +221,9 @@ func (r *incoming) addTOTP(text, pointer string, created time.Time) {
 }
 
 // addTarget adds a second factor that is sent to an address or a number.
-func (r *incoming) addTarget(typ, raw, pointer string, created time.Time) {
+func (i *importer) addTarget(r *incoming, typ, raw, pointer string, created time.Time) {
 	kind := map[string]string{secondaryEmail: "email", secondarySMS: "phone"}[typ]
-	claim, err := normalize(kind, raw)
+	claim, err := normalize(&i.cfg.LoginIDs, kind, raw)
 	if err != nil {
 		r.fail(pointer, "WrongForm", "%s", tenant.AsError(err).Message)
 		return

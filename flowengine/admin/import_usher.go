@@ -85,15 +85,16 @@ func (i *importer) usherRecord(r *incoming, _ header, text json.RawMessage) {
 	}
 	seen := map[tenant.Claim]bool{}
 	for k := range r.identities {
-		claim := r.identities[k].Claim
-		if seen[claim] {
-			r.fail(r.identities[k].place, "Duplicate", "this login id stands here twice")
+		for _, claim := range r.identities[k].claims() {
+			if seen[claim] {
+				r.fail(r.identities[k].place, "Duplicate", "this login id stands here twice")
+			}
+			seen[claim] = true
+			r.keys = append(r.keys, claim)
 		}
-		seen[claim] = true
-		r.keys = append(r.keys, claim)
 	}
 	for k, c := range u.Authenticators {
-		r.usherCredential(c, fmt.Sprintf("/authenticators/%d", k))
+		i.usherCredential(r, c, fmt.Sprintf("/authenticators/%d", k))
 	}
 	if len(u.Authenticators) > 0 {
 		r.types = []string{primaryPassword, secondaryPassword, secondaryTOTP, secondaryEmail, secondarySMS}
@@ -102,14 +103,14 @@ func (i *importer) usherRecord(r *incoming, _ header, text json.RawMessage) {
 	r.addAttributes(&r.attributes.Custom, u.Custom, "/custom")
 }
 
-func (r *incoming) usherCredential(c usherCredential, at string) {
+func (i *importer) usherCredential(r *incoming, c usherCredential, at string) {
 	switch c.Type {
 	case primaryPassword, secondaryPassword:
 		r.addHash(c.Type, c.Hash, at+"/hash", c.CreatedAt)
 	case secondaryTOTP:
 		r.addTOTP(c.Secret, at+"/secret", c.CreatedAt)
 	case secondaryEmail, secondarySMS:
-		r.addTarget(c.Type, c.Target, at+"/target", c.CreatedAt)
+		i.addTarget(r, c.Type, c.Target, at+"/target", c.CreatedAt)
 	default:
 		r.fail(at+"/type", "NotAllowed", "there is no authenticator %q", c.Type)
 	}

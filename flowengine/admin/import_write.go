@@ -41,6 +41,17 @@ type wanted struct {
 	keepVerified bool   // an update leaves it as verified as it is
 }
 
+// claims are what the login id must have to itself: its value, and its key
+// where that is another.
+func (n *wanted) claims() []tenant.Claim { return claimsOf(&n.Identity) }
+
+func claimsOf(i *tenant.Identity) []tenant.Claim {
+	if i.Key == "" || i.Key == i.Value {
+		return []tenant.Claim{i.Claim}
+	}
+	return []tenant.Claim{i.Claim, {Kind: i.Kind, Value: i.Key}}
+}
+
 // credential is an authenticator to be made.
 type credential struct {
 	typ     string
@@ -81,7 +92,7 @@ func (w *batchWriter) write(records []*incoming) error {
 	for _, r := range records {
 		claims = append(claims, r.keys...)
 		for i := range r.identities {
-			claims = append(claims, r.identities[i].Claim)
+			claims = append(claims, r.identities[i].claims()...)
 		}
 	}
 	var err error
@@ -225,20 +236,24 @@ func (w *batchWriter) target(r *incoming, d *ImportDetail) (userID string, known
 // checkTaken refuses login ids that are another user's.
 func (w *batchWriter) checkTaken(r *incoming, userID string, known bool, d *ImportDetail) {
 	for i := range r.identities {
-		claim := r.identities[i].Claim
-		owner, taken := w.owners[claim]
-		if !taken && w.in.DryRun {
-			_, taken = w.seen[w.mark(claim)]
-		}
-		if taken && !(known && owner == userID) {
-			d.Errors = append(d.Errors, tenant.Problem{Pointer: r.identities[i].place, Reason: string(tenant.ErrDuplicatedIdentity.Reason), Message: "another user has this login id"})
+		for _, claim := range r.identities[i].claims() {
+			owner, taken := w.owners[claim]
+			if !taken && w.in.DryRun {
+				_, taken = w.seen[w.mark(claim)]
+			}
+			if taken && !(known && owner == userID) {
+				d.Errors = append(d.Errors, tenant.Problem{Pointer: r.identities[i].place, Reason: string(tenant.ErrDuplicatedIdentity.Reason), Message: "another user has this login id"})
+				break
+			}
 		}
 	}
 }
 
 func (w *batchWriter) claim(r *incoming, userID string) {
 	for i := range r.identities {
-		w.own(r.identities[i].Claim, userID, r.index)
+		for _, claim := range r.identities[i].claims() {
+			w.own(claim, userID, r.index)
+		}
 	}
 	for _, key := range r.keys {
 		w.own(key, userID, r.index)
@@ -377,9 +392,11 @@ func (w *batchWriter) setIdentities(r *incoming, u *tenant.UserRecord) error {
 		if err := w.c.RemoveIdentity(w.t.ID, old.ID); err != nil {
 			return err
 		}
-		delete(w.owners, old.Claim)
-		delete(w.claimed, w.mark(old.Claim))
-		w.let[w.mark(old.Claim)] = true
+		for _, claim := range claimsOf(&old) {
+			delete(w.owners, claim)
+			delete(w.claimed, w.mark(claim))
+			w.let[w.mark(claim)] = true
+		}
 	}
 	for _, m := range missing {
 		n := w.identity(m.Identity, u.ID)

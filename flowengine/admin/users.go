@@ -42,9 +42,13 @@ func (s *Service) CreateUser(ctx context.Context, a Actor, slug string, n NewUse
 	if err != nil {
 		return nil, err
 	}
+	cfg, err := s.Published(ctx, t)
+	if err != nil {
+		return nil, err
+	}
 	now := s.now()
 	u := &tenant.UserRecord{User: tenant.User{TenantID: t.ID, ID: secret.NewID(), State: tenant.UserActive, CreatedAt: now, UpdatedAt: now}}
-	if u.Identities, err = newIdentities(u, n.Identities, now); err != nil {
+	if u.Identities, err = newIdentities(&cfg.LoginIDs, u, n.Identities, now); err != nil {
 		return nil, err
 	}
 	if u.Attributes.Standard, err = mergeAttributes("/standard", nil, n.Standard); err != nil {
@@ -83,7 +87,7 @@ func (s *Service) hash(ctx context.Context, t *tenant.Tenant, password string) (
 	return s.Hasher.Hash(ctx, cfg.Authenticators.Password, password)
 }
 
-func newIdentities(u *tenant.UserRecord, in []NewIdentity, now time.Time) ([]tenant.Identity, error) {
+func newIdentities(rules *tenant.LoginIDs, u *tenant.UserRecord, in []NewIdentity, now time.Time) ([]tenant.Identity, error) {
 	if len(in) == 0 {
 		return nil, tenant.Invalidf("/identities", "required", "a user needs a login id")
 	}
@@ -92,7 +96,7 @@ func newIdentities(u *tenant.UserRecord, in []NewIdentity, now time.Time) ([]ten
 	}
 	var out []tenant.Identity
 	for i, n := range in {
-		id, err := newIdentity(u.TenantID, u.ID, n, fmt.Sprintf("/identities/%d/value", i), now)
+		id, err := newIdentity(rules, u.TenantID, u.ID, n, fmt.Sprintf("/identities/%d/value", i), now)
 		if err != nil {
 			return nil, err
 		}
@@ -106,8 +110,11 @@ func newIdentities(u *tenant.UserRecord, in []NewIdentity, now time.Time) ([]ten
 
 // newIdentity makes an identity of what an admin wrote; the refusal points at
 // the place given.
-func newIdentity(tenantID, userID string, n NewIdentity, pointer string, now time.Time) (*tenant.Identity, error) {
-	claim, err := normalize(n.Kind, n.Value)
+func newIdentity(rules *tenant.LoginIDs, tenantID, userID string, n NewIdentity, pointer string, now time.Time) (*tenant.Identity, error) {
+	claim, err := normalize(rules, n.Kind, n.Value)
+	if err == nil {
+		err = flow.CheckNewClaim(rules, claim)
+	}
 	if err != nil {
 		refusal := tenant.AsError(err)
 		causes, _ := refusal.Info["causes"].([]tenant.Cause)
@@ -117,7 +124,7 @@ func newIdentity(tenantID, userID string, n NewIdentity, pointer string, now tim
 		}
 		return nil, refusal.WithCauses(causes...)
 	}
-	id := &tenant.Identity{TenantID: tenantID, ID: secret.NewID(), UserID: userID, Claim: claim, Shown: n.Value, CreatedAt: now}
+	id := &tenant.Identity{TenantID: tenantID, ID: secret.NewID(), UserID: userID, Claim: claim, Key: flow.UniqueKey(rules, claim), Shown: n.Value, CreatedAt: now}
 	if n.Verified {
 		id.VerifiedAt = now
 	}
@@ -125,11 +132,11 @@ func newIdentity(tenantID, userID string, n NewIdentity, pointer string, now tim
 }
 
 // normalize is flow.NormalizeClaim with words for what isn't a login id at all.
-func normalize(kind, raw string) (tenant.Claim, error) {
+func normalize(rules *tenant.LoginIDs, kind, raw string) (tenant.Claim, error) {
 	if kind != "email" && kind != "phone" && kind != "username" {
 		return tenant.Claim{}, tenant.Invalidf("/kind", "enum", "there is no login id of kind %q", kind)
 	}
-	return flow.NormalizeClaim(kind, raw)
+	return flow.NormalizeClaim(rules, kind, raw)
 }
 
 func newAuthenticator(u *tenant.User, typ, kept string, now time.Time) tenant.Authenticator {

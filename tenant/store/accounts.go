@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -46,16 +47,54 @@ func (r *accountScan) fold(tenantID string) {
 	}
 }
 
-var selectAccountByClaim = &statement{accountByClaim, `SELECT` + accountColumns + `
-	FROM identity i JOIN user_account u ON u.tenant_id = i.tenant_id AND u.id = i.user_id ` + authenticatorsOfUser + `
+const selectByIdentity = `SELECT i.value,` + accountColumns + `
+	FROM identity i JOIN user_account u ON u.tenant_id = i.tenant_id AND u.id = i.user_id ` + authenticatorsOfUser
+
+// Of several users who are found, the first row's is meant.
+var (
+	selectAccountByClaim = &statement{accountByClaim, selectByIdentity + `
 	WHERE i.tenant_id = ? AND i.value = ? AND i.kind = ? ORDER BY a.id`}
+
+	selectAccountByForms = &statement{accountByClaim, selectByIdentity + `
+	WHERE i.tenant_id = ? AND (i.value IN (?, ?, ?, ?) OR i.unique_key IN (?, ?, ?)) AND i.kind = ?
+	ORDER BY CASE WHEN i.value = ? THEN 0 WHEN i.value = ? OR i.unique_key = ? THEN 1 WHEN i.value = ? OR i.unique_key = ? THEN 2 ELSE 3 END, i.id, a.id`}
+)
 
 var selectAccount = &statement{accountByID, `SELECT` + accountColumns + `
 	FROM user_account u ` + authenticatorsOfUser + ` WHERE u.tenant_id = ? AND u.id = ? ORDER BY a.id`}
 
 // AccountByClaim implements [tenant.UserReader].
-func (s *Store) AccountByClaim(ctx context.Context, tenantID string, claim tenant.Claim) (*tenant.Account, error) {
-	return s.account(ctx, selectAccountByClaim, tenantID, claim.Value, claim.Kind)
+func (s *Store) AccountByClaim(ctx context.Context, tenantID string, claim tenant.Claim, also ...string) (*tenant.Account, error) {
+	v, kind := claim.Value, claim.Kind
+	if len(also) == 0 {
+		return s.accountByClaim(ctx, kind, selectAccountByClaim, tenantID, v, kind)
+	}
+	a := [3]string{v, v, v}
+	copy(a[:], also)
+	return s.accountByClaim(ctx, kind, selectAccountByForms, tenantID, v, a[0], a[1], a[2], a[0], a[1], a[2], kind, v, a[0], a[0], a[1], a[1])
+}
+
+func (s *Store) accountByClaim(ctx context.Context, kind string, q *statement, tenantID string, key ...string) (*tenant.Account, error) {
+	var scan accountScan
+	found := "" // the value of the first row's identity
+	err := s.lookup(ctx, q, func(rows *sql.Rows) error {
+		var value string
+		if err := rows.Scan(append([]any{&value}, scan.dest()...)...); err != nil {
+			return err
+		}
+		if found == "" {
+			found = value
+		}
+		if value == found {
+			scan.fold(tenantID)
+		}
+		return nil
+	}, tenantID, key...)
+	if err != nil || scan.account == nil {
+		return nil, cmp.Or(err, error(tenant.ErrUserNotFound))
+	}
+	scan.account.Claim = tenant.Claim{Kind: kind, Value: found}
+	return scan.account, nil
 }
 
 // Account implements [tenant.UserReader].
@@ -64,28 +103,31 @@ func (s *Store) Account(ctx context.Context, tenantID, userID string) (*tenant.A
 }
 
 func (s *Store) account(ctx context.Context, q *statement, tenantID string, key ...string) (*tenant.Account, error) {
-	args := []any{tenantID}
-	for _, k := range key {
-		if !askable(k) {
-			return nil, tenant.ErrUserNotFound
-		}
-		args = append(args, k)
-	}
 	var scan accountScan
-	err := s.each(ctx, q, func(rows *sql.Rows) error {
+	err := s.lookup(ctx, q, func(rows *sql.Rows) error {
 		if err := rows.Scan(scan.dest()...); err != nil {
 			return err
 		}
 		scan.fold(tenantID)
 		return nil
-	}, args...)
-	if err != nil {
-		return nil, err
-	}
-	if scan.account == nil {
-		return nil, tenant.ErrUserNotFound
+	}, tenantID, key...)
+	if err != nil || scan.account == nil {
+		return nil, cmp.Or(err, error(tenant.ErrUserNotFound))
 	}
 	return scan.account, nil
+}
+
+// lookup finds rows by what a client sent; ErrUserNotFound for what can't be in
+// the database.
+func (s *Store) lookup(ctx context.Context, q *statement, row func(*sql.Rows) error, tenantID string, key ...string) error {
+	args := []any{tenantID}
+	for _, k := range key {
+		if !askable(k) {
+			return tenant.ErrUserNotFound
+		}
+		args = append(args, k)
+	}
+	return s.each(ctx, q, row, args...)
 }
 
 func raw(s string) json.RawMessage {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -30,6 +31,7 @@ type identityRow struct {
 	UserID     string
 	Kind       string
 	Value      string
+	UniqueKey  string
 	Shown      string
 	VerifiedAt int64
 	CreatedAt  int64
@@ -67,14 +69,19 @@ func (r *userRow) noun() tenant.User {
 
 func newIdentityRow(i *tenant.Identity) identityRow {
 	return identityRow{
-		TenantID: i.TenantID, ID: i.ID, UserID: i.UserID, Kind: i.Kind, Value: clean(i.Value), Shown: clean(i.Shown),
+		TenantID: i.TenantID, ID: i.ID, UserID: i.UserID, Kind: i.Kind, Value: clean(i.Value),
+		UniqueKey: clean(cmp.Or(i.Key, i.Value)), Shown: clean(i.Shown),
 		VerifiedAt: ms(i.VerifiedAt), CreatedAt: ms(i.CreatedAt),
 	}
 }
 
 func (r *identityRow) noun() tenant.Identity {
+	key := r.UniqueKey
+	if key == r.Value {
+		key = ""
+	}
 	return tenant.Identity{
-		TenantID: r.TenantID, ID: r.ID, UserID: r.UserID, Claim: tenant.Claim{Kind: r.Kind, Value: r.Value}, Shown: r.Shown,
+		TenantID: r.TenantID, ID: r.ID, UserID: r.UserID, Claim: tenant.Claim{Kind: r.Kind, Value: r.Value}, Key: key, Shown: r.Shown,
 		VerifiedAt: at(r.VerifiedAt), CreatedAt: at(r.CreatedAt),
 	}
 }
@@ -241,10 +248,13 @@ func (t *tx) Owners(tenantID string, claims []tenant.Claim) (map[tenant.Claim]st
 		}
 	}
 	var rows []identityRow
-	err := t.NewSelect().Model(&rows).Column("kind", "value", "user_id").
-		Where("tenant_id = ? AND value IN (?)", tenantID, bun.List(some(values))).Scan(t.in(userRead))
+	err := t.NewSelect().Model(&rows).Column("kind", "value", "unique_key", "user_id").
+		Where("tenant_id = ?0 AND (value IN (?1) OR unique_key IN (?1))", tenantID, bun.List(some(values))).Scan(t.in(userRead))
 	owners := make(map[tenant.Claim]string, len(rows))
 	for i := range rows {
+		owners[tenant.Claim{Kind: rows[i].Kind, Value: rows[i].UniqueKey}] = rows[i].UserID
+	}
+	for i := range rows { // a value counts before another's key
 		owners[tenant.Claim{Kind: rows[i].Kind, Value: rows[i].Value}] = rows[i].UserID
 	}
 	return owners, t.note(err)
@@ -293,7 +303,7 @@ func createUsers(ctx context.Context, tx bun.Tx, us []*tenant.User, is []tenant.
 }
 
 func identityTaken(err error) error {
-	if taken(err, "identity", "value") {
+	if taken(err, "identity", "value") || taken(err, "identity", "unique_key") {
 		return tenant.ErrDuplicatedIdentity.Because(err)
 	}
 	return belongs(err, tenant.ErrUserNotFound)

@@ -17,8 +17,10 @@ func testUsers(h *house) {
 		for _, c := range []tenant.Claim{email(name), {Kind: "username", Value: name}} {
 			got, err := h.s.AccountByClaim(h.ctx(), t.ID, c)
 			h.must(err)
+			account.Claim = c
 			h.same(got, account)
 		}
+		account.Claim = tenant.Claim{}
 		got, err := h.s.Account(h.ctx(), t.ID, u.ID)
 		h.must(err)
 		h.same(got, account)
@@ -66,7 +68,59 @@ func testUsers(h *house) {
 		h.must(h.change(t.ID, func(tx tenant.Tx) error { return tx.CreateUser(u) }))
 		got, err := h.s.AccountByClaim(h.ctx(), t.ID, u.Identities[0].Claim)
 		h.must(err)
-		h.same(got, &tenant.Account{User: u.User})
+		h.same(got, &tenant.Account{User: u.User, Claim: u.Identities[0].Claim})
+	})
+	h.step("forms of a login id", func(h *house) {
+		name := word()
+		find := func(claim tenant.Claim, also ...string) *tenant.Account {
+			got, err := h.s.AccountByClaim(h.ctx(), t.ID, claim, also...)
+			if err != nil {
+				h.refused(err, tenant.ErrUserNotFound)
+				return &tenant.Account{}
+			}
+			return got
+		}
+		dots, plain := email("a.b."+name), email("ab"+name)
+		u := h.newUser(t.ID, dots)
+		u.Identities[0].Key = plain.Value
+		h.must(h.change(t.ID, func(tx tenant.Tx) error { return tx.CreateUser(u) }))
+		for _, c := range []struct {
+			claim tenant.Claim
+			also  []string
+			found bool
+		}{
+			{dots, nil, true}, {dots, []string{plain.Value}, true}, {plain, nil, false}, {plain, []string{plain.Value}, true},
+			{email("x" + name), []string{"y", plain.Value}, true}, {email("x" + name), []string{"y", dots.Value}, true},
+			{email("x" + name), []string{"y", "z"}, false}, {tenant.Claim{Kind: "username", Value: plain.Value}, []string{plain.Value}, false},
+		} {
+			if got := find(c.claim, c.also...); (got.ID == u.ID) != c.found || c.found && (got.Claim != dots || len(got.Authenticators) != len(u.Authenticators)) {
+				h.Errorf("%v %v finds %v", c.claim, c.also, got)
+			}
+		}
+		record, err := h.s.User(h.ctx(), t.ID, u.ID)
+		h.must(err)
+		h.same(record, u)
+		twin := h.newUser(t.ID, email("a.b"+name))
+		twin.Identities[0].Key = plain.Value
+		h.refused(h.change(t.ID, func(tx tenant.Tx) error { return tx.CreateUser(twin) }), tenant.ErrDuplicatedIdentity)
+		h.refused(h.change(t.ID, func(tx tenant.Tx) error { return tx.CreateUser(h.newUser(t.ID, plain)) }), tenant.ErrDuplicatedIdentity)
+		h.must(h.change(t.ID, func(tx tenant.Tx) error {
+			owners, err := tx.Owners(t.ID, []tenant.Claim{plain})
+			if owners[plain] != u.ID {
+				h.Error(owners)
+			}
+			return err
+		}))
+		other := h.user(t.ID, email("x"+name)) // of two users the value decides, and then the order
+		if got := find(email("x"+name), plain.Value); got.ID != other.ID {
+			h.Error("a key came before a value")
+		}
+		if got := find(email("none"+name), plain.Value, "x"+name+"@example.com"); got.ID != u.ID {
+			h.Error("the second form came before the first")
+		}
+		if got := find(email("none"+name), "x"+name+"@example.com", plain.Value); got.ID != other.ID || got.Claim != email("x"+name) {
+			h.Error("the second form came before the first")
+		}
 	})
 	h.step("create", func(h *house) {
 		taken := email(word())
