@@ -12,6 +12,12 @@ const (
 	SecondaryRequired SecondaryMode = "required"
 )
 
+// Grace is the end of the grace period; zero without one.
+func (a *Authenticators) Grace() time.Time {
+	end, _ := time.Parse(time.RFC3339, a.SecondaryGraceUntil) // CheckConfig has looked at it
+	return end
+}
+
 // DeviceTokens says whether a device may be remembered, so that no second
 // factor is asked for on it.
 type DeviceTokens struct {

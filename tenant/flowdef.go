@@ -1,5 +1,7 @@
 package tenant
 
+import "time"
+
 // FlowType says what a flow is for (FLOW_API.md section 3).
 type FlowType string
 
@@ -39,6 +41,9 @@ type Step struct {
 	TargetStep string   `json:"target_step,omitempty" jsonschema:"maxLength=64" jsonschema_description:"The name of the step whose claim this one is about."`
 	Optional   bool     `json:"optional,omitempty" jsonschema_description:"Pass the step by when the user has nothing to take it with."`
 	OneOf      []Branch `json:"one_of,omitempty" jsonschema:"maxItems=50" jsonschema_description:"The ways to take the step, in the order they are offered."`
+
+	// Of a derived step: until then it is passed by when the user has nothing for it.
+	Grace time.Time `json:"-"`
 
 	EnrollmentAllowed     bool           `json:"enrollment_allowed,omitempty" jsonschema_description:"authenticate: a user without any of the methods sets one up."`
 	UserProfile           []ProfileField `json:"user_profile,omitempty" jsonschema:"maxItems=50" jsonschema_description:"fill_user_profile: what is asked for."`

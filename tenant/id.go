@@ -89,6 +89,31 @@ func Base32(b []byte) string {
 	return s.String()
 }
 
+// SupportCode is what an unlucky user can tell support: the end of the run's id,
+// such as 7K2M-9QXD. It says which run, and nothing to anybody else.
+func SupportCode(runID string) string {
+	if len(runID) != 32 {
+		return ""
+	}
+	s := strings.ToUpper(runID[24:])
+	return s[:4] + "-" + s[4:]
+}
+
+// ParseSupportCode reads a support code as people write it, and gives the end of
+// the run's id.
+func ParseSupportCode(code string) (suffix string, ok bool) {
+	code = strings.NewReplacer("-", "", " ", "", "o", "0", "i", "1", "l", "1").Replace(strings.ToLower(code))
+	if len(code) != 8 {
+		return "", false
+	}
+	for _, c := range []byte(code) {
+		if strings.IndexByte(crockford, c) < 0 {
+			return "", false
+		}
+	}
+	return code, true
+}
+
 func decode80(s string) (out [10]byte, ok bool) {
 	for half := range 2 {
 		var v uint64

@@ -32,6 +32,15 @@ type Run struct {
 	CreatedAt     time.Time
 	ExpiresAt     time.Time
 	FinishedAt    time.Time
+	Timeline      []RunEvent // of a run that was read by itself or in a list; bounded
+}
+
+// RunEvent is an input that a run took. What was refused stands in the audit
+// log.
+type RunEvent struct {
+	At     time.Time
+	Step   string // the type of the step
+	Method string // the identification or authentication; "" when the step has none
 }
 
 // SessionKind says how the client wants its session.
@@ -68,6 +77,8 @@ type Commit struct {
 	New   bool      // the run starts with this move
 	State FlowState // always a new one
 
+	Events []RunEvent // added to the run's timeline
+
 	User           *User // to be made
 	Identities     []Identity
 	Authenticators []Authenticator
@@ -77,7 +88,8 @@ type Commit struct {
 	Session        *Session
 	Renewed        string   // the id of a session whose user has proved themselves again, by Run.Factors
 	Remove         []string // types of authenticators that Run.UserID loses
-	RevokeSessions bool     // all of Run.UserID's end
+	RevokeSessions bool     // all of Run.UserID's end, but Run.SessionID
+	Promotes       bool     // Run.UserID is anonymous no longer; ErrFlowConflict when they weren't
 
 	Codes    []Code    // sent with this move; the run's older ones of the same purpose end
 	UseCodes []string  // ids; ErrOTPExpired when one has ended

@@ -76,6 +76,10 @@ type ConfigReader interface {
 	OpenSecret(ctx context.Context, tenantID, name string) ([]byte, error)
 }
 
+// SecretTable is what secrets of a configuration are sealed for, with their name
+// as the id (see secret.Master.Seal).
+const SecretTable = "secret"
+
 // Secret is the outside of a sealed value of a tenant's configuration.
 type Secret struct {
 	Name      string // such as oauth.<alias>.client_secret
@@ -131,6 +135,8 @@ type RunFilter struct {
 	Status RunStatus // "" for all
 	Type   FlowType  // "" for all
 	UserID string    // "" for all
+
+	SupportCode string // as [SupportCode] makes it; "" for all
 }
 
 // RunStore keeps runs and their states.
@@ -241,8 +247,11 @@ type AuditFilter struct {
 	Action    string        // "" for all
 	UserID    string        // "" for all
 	RequestID string        // "" for all
-	Since     time.Time     // zero for all
-	Until     time.Time     // zero for all
+
+	SupportCode string // of the run; "" for all
+
+	Since time.Time // zero for all
+	Until time.Time // zero for all
 }
 
 // AuditStore keeps the audit log.

@@ -14,7 +14,7 @@ import (
 const accountColumns = `
 	coalesce(u.id, ''), coalesce(u.state, ''), coalesce(u.disabled_reason, ''), coalesce(u.standard_attributes, ''),
 	coalesce(u.custom_attributes, ''), coalesce(u.created_at, 0), coalesce(u.updated_at, 0),
-	coalesce(a.id, ''), coalesce(a.type, ''), coalesce(a.secret, ''), coalesce(a.created_at, 0), coalesce(a.updated_at, 0), coalesce(a.must_change, FALSE)`
+	coalesce(a.id, ''), coalesce(a.type, ''), coalesce(a.secret, ''), coalesce(a.created_at, 0), coalesce(a.updated_at, 0), coalesce(a.must_change, FALSE), coalesce(u.anonymous, FALSE)`
 
 const authenticatorsOfUser = `LEFT JOIN authenticator a ON a.tenant_id = u.tenant_id AND a.user_id = u.id`
 
@@ -29,7 +29,7 @@ func (r *accountScan) dest() []any {
 	u, a := &r.userRow, &r.authenticatorRow
 	return []any{
 		&u.ID, &u.State, &u.DisabledReason, &u.StandardAttributes, &u.CustomAttributes, &u.CreatedAt, &u.UpdatedAt,
-		&a.ID, &a.Type, &a.Secret, &a.CreatedAt, &a.UpdatedAt, &a.MustChange,
+		&a.ID, &a.Type, &a.Secret, &a.CreatedAt, &a.UpdatedAt, &a.MustChange, &u.Anonymous,
 	}
 }
 

@@ -173,6 +173,10 @@ func filterAudit(q *bun.SelectQuery, f tenant.AuditFilter) *bun.SelectQuery {
 			q = q.Where("? = ?", bun.Ident(equal.column), clean(equal.value))
 		}
 	}
+	if f.SupportCode != "" {
+		suffix, ok := tenant.ParseSupportCode(f.SupportCode)
+		q = q.Where("substr(run_id, 25) = ? AND run_id <> '' AND ?", suffix, ok)
+	}
 	if f.UserID != "" {
 		q = q.Where("user_id = ? AND user_id <> ''", clean(f.UserID))
 	}

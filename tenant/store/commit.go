@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -10,12 +11,16 @@ import (
 
 var insertRun = &statement{runStart, `INSERT INTO flow_run (tenant_id, id, flow_type, flow_name, config_version, status,
 	surface, session_kind, user_id, session_id, device_id, factors, first_seen_at, first_ip, first_user_agent,
-	last_seen_at, last_ip, last_user_agent, created_at, expires_at, finished_at, walkable, audited)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, TRUE, FALSE)`}
+	last_seen_at, last_ip, last_user_agent, created_at, expires_at, finished_at, timeline, walkable, audited)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, TRUE, FALSE)`}
+
+// maxTimeline bounds the timeline of a run, in bytes; the last entry may stand over.
+const maxTimeline = 8 << 10
 
 // moveRun is a compare-and-swap: of two racing moves that finish, one does.
 var moveRun = &statement{runMove, `UPDATE flow_run SET flow_type = ?, flow_name = ?, status = ?, session_kind = ?, user_id = ?,
-	session_id = ?, device_id = ?, factors = ?, last_seen_at = ?, last_ip = ?, last_user_agent = ?, expires_at = ?, finished_at = ?
+	session_id = ?, device_id = ?, factors = ?, last_seen_at = ?, last_ip = ?, last_user_agent = ?, expires_at = ?, finished_at = ?,
+	timeline = CASE WHEN length(timeline) < ? THEN timeline || ? ELSE timeline END
 	WHERE tenant_id = ? AND id = ? AND status IN ('new', 'pending')`}
 
 var insertState = &statement{stateKeep, `INSERT INTO flow_state (tenant_id, token_hash, run_id, user_id, data, created_at)
@@ -37,7 +42,10 @@ var removeOfType = &statement{factorRemove, `DELETE FROM authenticator WHERE ten
 var updateAttributes = &statement{attributesUpdate, `UPDATE user_account SET standard_attributes = ?, custom_attributes = ?, updated_at = ?
 	WHERE tenant_id = ? AND id = ?`}
 
-var endSessions = &statement{sessionEnd, `UPDATE session SET revoked_at = ? WHERE tenant_id = ? AND user_id = ? AND revoked_at = 0`}
+// promote makes a full user, once.
+var promote = &statement{userPromote, `UPDATE user_account SET anonymous = FALSE, updated_at = ? WHERE tenant_id = ? AND id = ? AND anonymous`}
+
+var endSessions = &statement{sessionEnd, `UPDATE session SET revoked_at = ? WHERE tenant_id = ? AND user_id = ? AND revoked_at = 0 AND id <> ?`}
 
 var renewSession = &statement{sessionRenew, `UPDATE session SET authenticated_at = ?, amr = ? WHERE tenant_id = ? AND id = ? AND revoked_at = 0`}
 
@@ -75,6 +83,7 @@ func statementsOf(c *tenant.Commit) []*statement {
 		{len(c.Verified) > 0, []*statement{verifyIdentity}},
 		{len(c.Remove) > 0, []*statement{removeOfType}},
 		{c.Attributes != nil, []*statement{updateAttributes}},
+		{c.Promotes, []*statement{promote}},
 		{c.RevokeSessions, []*statement{endSessions}},
 		{c.Renewed != "", []*statement{renewSession}},
 		{len(c.UseCodes)+len(c.Codes) > 0, []*statement{useCode, endCodes, insertCode}},
@@ -118,6 +127,11 @@ func (w *write) updates(c *tenant.Commit) error {
 			return err
 		}
 	}
+	if c.Promotes {
+		if n, err := w.do(promote, now, tid, user); err != nil || n == 0 {
+			return cmp.Or(err, error(tenant.ErrFlowConflict))
+		}
+	}
 	if c.Attributes != nil {
 		if _, err := w.do(updateAttributes, clean(string(c.Attributes.Standard)), clean(string(c.Attributes.Custom)), now, tid, user); err != nil {
 			return err
@@ -130,7 +144,7 @@ func (w *write) updates(c *tenant.Commit) error {
 func (w *write) session(c *tenant.Commit) error {
 	now := ms(c.State.CreatedAt)
 	if c.RevokeSessions {
-		if _, err := w.do(endSessions, now, c.Run.TenantID, c.Run.UserID); err != nil {
+		if _, err := w.do(endSessions, now, c.Run.TenantID, c.Run.UserID, c.Run.SessionID); err != nil {
 			return err
 		}
 	}
@@ -163,13 +177,13 @@ func (w *write) run(c *tenant.Commit) error {
 			r.Surface, string(r.SessionKind), r.UserID, r.SessionID, clean(r.DeviceID), words(r.Factors),
 			ms(r.FirstSeen.At), clean(r.FirstSeen.IP), clean(r.FirstSeen.UserAgent),
 			ms(r.LastSeen.At), clean(r.LastSeen.IP), clean(r.LastSeen.UserAgent),
-			ms(r.CreatedAt), ms(r.ExpiresAt), ms(r.FinishedAt))
+			ms(r.CreatedAt), ms(r.ExpiresAt), ms(r.FinishedAt), timeline(c.Events))
 		return belongs(err, tenant.ErrTenantNotFound)
 	}
 	n, err := w.do(moveRun, string(r.Flow.Type), r.Flow.Name, string(r.Status), string(r.SessionKind), r.UserID,
 		r.SessionID, clean(r.DeviceID), words(r.Factors),
 		ms(r.LastSeen.At), clean(r.LastSeen.IP), clean(r.LastSeen.UserAgent), ms(r.ExpiresAt), ms(r.FinishedAt),
-		r.TenantID, r.ID)
+		maxTimeline, timeline(c.Events), r.TenantID, r.ID)
 	if err != nil || n == 1 {
 		return err
 	}

@@ -27,6 +27,7 @@ const (
 	identityVerify   group = "identity_verify"
 	factorRemove     group = "factor_remove"
 	attributesUpdate group = "attributes_update"
+	userPromote      group = "user_promote"
 	codeRead         group = "code_read"
 	codeTry          group = "code_try"
 	codeWrite        group = "code_write"
@@ -67,7 +68,7 @@ const (
 func Groups() []string {
 	all := []group{
 		accountByClaim, accountByID, runLoad, runStart, runMove, stateKeep, sessionCheck, sessionOpen, sessionTouch, sessionRenew, secretUpdate, identityVerify,
-		factorRemove, attributesUpdate,
+		factorRemove, attributesUpdate, userPromote,
 		codeRead, codeTry, codeWrite, messageClaim, messageRead, messageWrite,
 		keyCheck, keyTouch, tenantRead, tenantWrite, configRead, configWrite, userRead, userWrite, runRead, sessionRead,
 		sessionEnd, adminRead, adminWrite, auditRead, auditWrite, auditSeal, purge, notify, schemaGroup, ping, rateLimit,

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -34,6 +36,8 @@ type runRow struct {
 	CreatedAt      int64
 	ExpiresAt      int64
 	FinishedAt     int64
+
+	Timeline string // not read by loadState
 }
 
 // runColumns are what dest takes, in its order.
@@ -58,7 +62,39 @@ func (r *runRow) noun() tenant.Run {
 		FirstSeen: tenant.Seen{At: at(r.FirstSeenAt), IP: r.FirstIP, UserAgent: r.FirstUserAgent},
 		LastSeen:  tenant.Seen{At: at(r.LastSeenAt), IP: r.LastIP, UserAgent: r.LastUserAgent},
 		CreatedAt: at(r.CreatedAt), ExpiresAt: at(r.ExpiresAt), FinishedAt: at(r.FinishedAt),
+		Timeline: events(r.Timeline),
 	}
+}
+
+// eventLine is one event of a timeline, as it is kept.
+type eventLine struct {
+	At     int64  `json:"t"`
+	Step   string `json:"s,omitempty"`
+	Method string `json:"m,omitempty"`
+}
+
+// timeline writes events, a line each.
+func timeline(events []tenant.RunEvent) string {
+	var b strings.Builder
+	for _, e := range events {
+		line, err := json.Marshal(eventLine{ms(e.At), e.Step, e.Method})
+		if err != nil {
+			panic(err) // strings and a number
+		}
+		b.Write(append(line, '\n'))
+	}
+	return b.String()
+}
+
+func events(timeline string) []tenant.RunEvent {
+	var out []tenant.RunEvent
+	for line := range strings.Lines(timeline) {
+		var e eventLine
+		if json.Unmarshal([]byte(line), &e) == nil {
+			out = append(out, tenant.RunEvent{At: at(e.At), Step: e.Step, Method: e.Method})
+		}
+	}
+	return out
 }
 
 func (r *runRow) pointer() *tenant.Run {
@@ -131,6 +167,13 @@ func (s *Store) Runs(ctx context.Context, tenantID string, filter tenant.RunFilt
 	}
 	if filter.UserID != "" {
 		q = q.Where("r.user_id = ? AND r.user_id <> ''", clean(filter.UserID))
+	}
+	if filter.SupportCode != "" {
+		suffix, ok := tenant.ParseSupportCode(filter.SupportCode)
+		if !ok {
+			return nil, nil
+		}
+		q = q.Where("substr(r.id, 25) = ?", suffix)
 	}
 	err := q.Order("r.id DESC").Limit(int64(page.Limit)).Scan(in(ctx, runRead))
 	return mapped(rows, (*runRow).pointer), refuse(err)

@@ -21,6 +21,8 @@ type userRow struct {
 	CustomAttributes   string
 	CreatedAt          int64
 	UpdatedAt          int64
+
+	Anonymous bool
 }
 
 type identityRow struct {
@@ -56,6 +58,7 @@ func newUserRow(u *tenant.User) *userRow {
 		TenantID: u.TenantID, ID: u.ID, State: string(u.State), DisabledReason: clean(u.DisabledReason),
 		StandardAttributes: clean(string(u.Attributes.Standard)), CustomAttributes: clean(string(u.Attributes.Custom)),
 		CreatedAt: ms(u.CreatedAt), UpdatedAt: ms(u.UpdatedAt),
+		Anonymous: u.Anonymous,
 	}
 }
 
@@ -64,6 +67,7 @@ func (r *userRow) noun() tenant.User {
 		TenantID: r.TenantID, ID: r.ID, State: tenant.UserState(r.State), DisabledReason: r.DisabledReason,
 		Attributes: tenant.UserAttributes{Standard: raw(r.StandardAttributes), Custom: raw(r.CustomAttributes)},
 		CreatedAt:  at(r.CreatedAt), UpdatedAt: at(r.UpdatedAt),
+		Anonymous: r.Anonymous,
 	}
 }
 

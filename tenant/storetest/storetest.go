@@ -27,6 +27,8 @@ func Run(t *testing.T, open func(t testing.TB) tenant.Store) {
 		{"users", testUsers},
 		{"ways in", testWaysIn},
 		{"runs", testRuns},
+		{"runs explained", testExplained},
+		{"anonymous users", testAnonymous},
 		{"purge", testPurge},
 		{"codes", testCodes},
 		{"messages", testMessages},

@@ -1,0 +1,11 @@
+-- Users who have nothing but a session yet.
+ALTER TABLE user_account ADD COLUMN anonymous BOOLEAN NOT NULL DEFAULT FALSE;
+
+-- What happened in a run: a JSON object for each input that was taken, a line
+-- each. Refusals stand in the audit log.
+ALTER TABLE flow_run ADD COLUMN timeline TEXT NOT NULL DEFAULT '';
+
+-- The end of a run's id is the code that an unlucky user can tell support. A run
+-- that was refused at once is in the audit log alone.
+CREATE INDEX flow_run_support ON flow_run (tenant_id, substr(id, 25));
+CREATE INDEX audit_log_support ON audit_log (tenant_id, substr(run_id, 25)) WHERE run_id <> '';
