@@ -25,6 +25,7 @@ func TestCheckConfig(t *testing.T) {
 		}, "[/oauth_providers/0/app_type NotAllowed]"},
 		{"keyword", func(c *tenant.Config) { c.PasswordPolicy.ExcludedKeywords = []string{"x", " "} }, "[/password_policy/excluded_keywords/1 Empty]"},
 		{"flow lifetimes", func(c *tenant.Config) { c.Flows.MaxLifetimeSeconds = 60 }, "[/flows/max_lifetime_seconds OutOfOrder]"},
+		{"lockout", func(c *tenant.Config) { c.Lockout.MinimumSeconds, c.Lockout.MaximumSeconds = 61, 60 }, "[/lockout/minimum_seconds OutOfOrder]"},
 		{"session lifetimes", func(c *tenant.Config) { c.Sessions.LifetimeSeconds = 60 }, "[/sessions/idle_timeout_seconds OutOfOrder]"},
 		{"origins", func(c *tenant.Config) {
 			c.Web.AllowedOrigins = []string{"https://app.example.com", "http://localhost:3000", "https://[::1]:8443",

@@ -31,7 +31,7 @@ func (m oob) Options(c *Cursor, s *tenant.Step, b *tenant.Branch) ([]Option, err
 		}
 		o := show(c.addressFor(m, b))
 		if o.To.Value != "" {
-			o.Show["target"] = map[string]any{"masked_display_name": Mask(o.To), "verification_required": c.mustVerify(b, o.To)}
+			o.Show["target"] = map[string]any{"masked_display_name": c.mask(o.To), "verification_required": c.mustVerify(b, o.To)}
 		}
 		return []Option{o}, nil
 	}
@@ -42,7 +42,7 @@ func (m oob) Options(c *Cursor, s *tenant.Step, b *tenant.Branch) ([]Option, err
 	out := make([]Option, 0, len(addresses))
 	for _, to := range addresses {
 		o := show(to)
-		o.Show["masked_display_name"] = Mask(to)
+		o.Show["masked_display_name"] = c.mask(to)
 		out = append(out, o)
 	}
 	return out, nil
@@ -115,7 +115,7 @@ func (m oob) Take(c *Cursor, s *tenant.Step, b *tenant.Branch, o Option, in *Ans
 		if o.To.Value == "" {
 			raw, err := in.text("target")
 			if err == nil {
-				o.To, err = normalize(m.kind, raw, "/target")
+				o.To, err = normalize(&c.Config().LoginIDs, m.kind, raw, "/target")
 			}
 			if err != nil {
 				return Verdict{}, err

@@ -110,7 +110,7 @@ func (c *Cursor) mustChange(password string, stored *tenant.Authenticator) strin
 // what they called themselves, so that the limits tell nobody apart.
 func (c *Cursor) subject() string {
 	if c.Decoy || c.User == "" {
-		return c.Claim.Kind + ":" + c.Claim.Value
+		return c.Claim.Kind + ":" + UniqueKey(&c.Config().LoginIDs, c.Claim)
 	}
 	return c.User
 }

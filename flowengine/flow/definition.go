@@ -58,6 +58,7 @@ func Compile(cfg *tenant.Config) (*Program, []tenant.Problem) {
 			order = append(order, ref)
 		}
 	}
+	k.loginIDs(&cfg.LoginIDs)
 	k.derive()
 	for _, ref := range order {
 		f := p.flows[ref]

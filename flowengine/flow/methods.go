@@ -50,6 +50,7 @@ func (o Option) MarshalJSON() ([]byte, error) { return marshal(o.Show) }
 type Verdict struct {
 	Claim   tenant.Claim // who the user says they are, or what was set up
 	Shown   string       // the claim as the user wrote it
+	Also    []string     // what the claim may be kept as, besides its value
 	AMR     []string     // what was proved (RFC 8176)
 	Pending any          // when set, the conversation goes on, and this is remembered
 }

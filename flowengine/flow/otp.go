@@ -92,7 +92,7 @@ func (c *Cursor) describe(p sent, typ, masked string) (map[string]any, error) {
 		return nil, err
 	}
 	data := map[string]any{
-		"type": typ, "channel": p.Channel, "otp_form": p.Form, masked: Mask(p.To),
+		"type": typ, "channel": p.Channel, "otp_form": p.Form, masked: c.mask(p.To),
 		"code_length": tenant.CodeDigits, "can_check": false, "failed_attempt_rate_limit_exceeded": code.Exhausted(),
 		"can_resend_at": code.CreatedAt.Add(time.Duration(c.Config().OTP.ResendCooldownSeconds) * time.Second).UTC().Format(time.RFC3339),
 	}
@@ -165,6 +165,13 @@ func (c *Cursor) newCode() string {
 // newText makes Crockford base32 in upper case; chars is a multiple of 8.
 func (c *Cursor) newText(chars int) string {
 	return strings.ToUpper(tenant.Base32(c.Random(chars / 8 * 5)))
+}
+
+// mask hides most of an address. What it shows is the same for all forms of one
+// address, so that it doesn't tell the form which a user gave from the one that
+// somebody tries.
+func (c *Cursor) mask(to tenant.Claim) string {
+	return Mask(tenant.Claim{Kind: to.Kind, Value: UniqueKey(&c.Config().LoginIDs, to)})
 }
 
 // Mask hides most of an address (FLOW_API.md): an e-mail shows the first four

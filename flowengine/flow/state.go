@@ -44,6 +44,7 @@ func (d *Draft) Empty() bool {
 // NewIdentity is a claim that becomes the user's.
 type NewIdentity struct {
 	tenant.Claim
+	Key   string `json:"key"`   // what it is unique by
 	Shown string `json:"shown"` // as the user wrote it
 }
 

@@ -43,7 +43,7 @@ func (identify) Take(c *Cursor, s *tenant.Step, in *Answer) error {
 	if err := c.Allow(limit, ""); err != nil {
 		return err
 	}
-	owner, err := c.AccountByClaim(v.Claim)
+	owner, err := c.AccountByClaim(v.Claim, v.Also...)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (identify) Take(c *Cursor, s *tenant.Step, in *Answer) error {
 	if err := c.claim(v, owner, s.OneOf[i].OnFailure); err != nil {
 		return err
 	}
-	c.mark(s, v.Claim)
+	c.mark(s, c.Claim)
 	c.enter(i)
 	return nil
 }
@@ -76,10 +76,13 @@ func (c *Cursor) claim(v Verdict, owner *tenant.Account, onFailure string) error
 		if owner != nil {
 			return tenant.ErrDuplicatedIdentity
 		}
+		if err := CheckNewClaim(&c.Config().LoginIDs, v.Claim); err != nil {
+			return err
+		}
 		if c.User == "" {
 			c.Draft.NewUser, c.User = true, c.NewID()
 		}
-		c.Draft.Identities = append(c.Draft.Identities, NewIdentity{Claim: v.Claim, Shown: v.Shown})
+		c.Draft.Identities = append(c.Draft.Identities, NewIdentity{v.Claim, UniqueKey(&c.Config().LoginIDs, v.Claim), v.Shown})
 	case owner == nil && (onFailure == "error" || onFailure == "" && c.Config().Accounts.RevealUnknownUsers):
 		return tenant.ErrUserNotFound
 	case owner == nil:
@@ -88,6 +91,9 @@ func (c *Cursor) claim(v Verdict, owner *tenant.Account, onFailure string) error
 		return tenant.ErrDifferentUser
 	default:
 		c.User = owner.ID
+		if owner.Claim.Value != "" {
+			c.Claim = owner.Claim // as it is kept, and written to
+		}
 	}
 	return nil
 }

@@ -26,8 +26,8 @@ type destination struct {
 	tenant.Destination
 }
 
-func (d destination) show() map[string]any {
-	return map[string]any{"masked_display_name": Mask(d.to), "channel": d.Channel, "otp_form": d.OTPForm}
+func (d destination) show(c *Cursor) map[string]any {
+	return map[string]any{"masked_display_name": c.mask(d.to), "channel": d.Channel, "otp_form": d.OTPForm}
 }
 
 func (selectDestination) Offer(c *Cursor, s *tenant.Step) (*Action, error) {
@@ -37,7 +37,7 @@ func (selectDestination) Offer(c *Cursor, s *tenant.Step) (*Action, error) {
 	}
 	shown := make([]map[string]any, len(all))
 	for i, d := range all {
-		shown[i] = d.show()
+		shown[i] = d.show(c)
 	}
 	return &Action{Type: s.Type, Data: map[string]any{"type": "account_recovery_select_destination_data", "options": shown}}, nil
 }

@@ -21,7 +21,7 @@ func (verify) Offer(c *Cursor, s *tenant.Step) (*Action, error) {
 		}
 		if len(delivery.Channels) > 1 {
 			return &Action{Type: s.Type, Data: map[string]any{
-				"type": "select_oob_otp_channels_data", "channels": delivery.Channels, "masked_claim_value": Mask(to)}}, nil
+				"type": "select_oob_otp_channels_data", "channels": delivery.Channels, "masked_claim_value": c.mask(to)}}, nil
 		}
 		if err := sendVerification(c, to, delivery.Channels[0]); err != nil {
 			return nil, err

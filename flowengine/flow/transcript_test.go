@@ -23,6 +23,7 @@ import (
 //	! Reason {...}        the input was refused, with this in the info, and nothing moved
 //	* Effect ...          the effects of the last move, in order
 //	t step/method ...     the trace of the last move
+//	to ADDRESS            the last message goes there
 //	back N                go back to the state after N moves (an old state token)
 //	wait N                N seconds pass
 //	approve               the link of the last message is followed and approved
@@ -142,6 +143,10 @@ func (p *player) play() {
 			p.world.now += n
 		case "approve":
 			p.world.last.ApprovedAt = p.world.Now()
+		case "to":
+			if got := p.world.last.Target.Value; got != rest {
+				p.Fatalf("line %d: the message goes to %s", n, got)
+			}
 		case "device":
 			p.world.Device = rest
 		case "signed":

@@ -38,8 +38,10 @@ type World interface {
 	// Code reads what was sent, without the secret; nil when it is unknown.
 	Code(id string) (*tenant.Code, error)
 
-	// AccountByClaim finds whose a canonical claim is; nil when nobody's.
-	AccountByClaim(claim tenant.Claim) (*tenant.Account, error)
+	// AccountByClaim finds whose a claim is, by its value or else by one of the
+	// further forms, in their order, and says which one they have; nil when
+	// nobody's.
+	AccountByClaim(claim tenant.Claim, also ...string) (*tenant.Account, error)
 	// Account reads a user by id; nil when there is none any more.
 	Account(user string) (*tenant.Account, error)
 	// Identities lists a user's claims.

@@ -16,6 +16,7 @@ type world struct {
 		ID             string
 		Disabled       bool
 		Claims         []tenant.Claim
+		Keys           []string // of the claims; the value where there is none
 		Authenticators []tenant.Authenticator
 	}
 	Ready []string // providers with credentials
@@ -45,10 +46,16 @@ func (w *world) Allow(limit Limit, user string) error {
 	return nil
 }
 
-func (w *world) AccountByClaim(c tenant.Claim) (*tenant.Account, error) {
-	for _, u := range w.Users {
-		if slices.Contains(u.Claims, c) {
-			return w.Account(u.ID)
+func (w *world) AccountByClaim(c tenant.Claim, also ...string) (*tenant.Account, error) {
+	for _, value := range append([]string{c.Value}, also...) {
+		for _, u := range w.Users {
+			for i, has := range u.Claims {
+				if has.Kind == c.Kind && (has.Value == value || i < len(u.Keys) && u.Keys[i] == value) {
+					a, err := w.Account(u.ID)
+					a.Claim = has
+					return a, err
+				}
+			}
 		}
 	}
 	return nil, nil

@@ -26,8 +26,8 @@ var table = sync.OnceValue(func() map[rune]string {
 	return m
 })
 
-// Skeleton is what all names that look like this one have in common. Of a name
-// in ASCII it is the name itself.
+// Skeleton is what all names that look like this one have in common, in NFC. Of
+// most names that is the name itself.
 func Skeleton(name string) string {
 	if ascii(name) {
 		return name
@@ -40,7 +40,7 @@ func Skeleton(name string) string {
 			b.WriteRune(r)
 		}
 	}
-	return norm.NFD.String(b.String())
+	return norm.NFC.String(b.String())
 }
 
 func ascii(s string) bool {
