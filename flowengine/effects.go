@@ -40,6 +40,12 @@ func (e *Engine) apply(m *move, c *tenant.Commit) (made secrets, err error) {
 			made.session = m.open(f)
 			c.Session = made.session.Session
 			m.run.SessionID = made.session.ID
+		case flow.Resume:
+			if m.run.SessionID = f.Session; f.Renewed {
+				c.Renewed = f.Session
+			}
+		case flow.EndOthers:
+			c.RevokeSessions = true
 		case flow.Remember:
 			made.device = secret.NewToken(devicePrefix)
 			c.Authenticators = append(c.Authenticators, m.authenticator(f.User, secret.NewID(), deviceTokenType, secret.TokenHash(made.device)))
@@ -79,7 +85,9 @@ func (e *Engine) create(m *move, c *tenant.Commit, f flow.Create) error {
 	var before *tenant.Account
 	attributes := tenant.UserAttributes{}
 	if f.NewUser {
-		c.User = &tenant.User{TenantID: m.tenant.ID, ID: f.User, State: tenant.UserActive, CreatedAt: m.now, UpdatedAt: m.now}
+		c.User = &tenant.User{
+			TenantID: m.tenant.ID, ID: f.User, State: tenant.UserActive, Anonymous: len(f.Identities) == 0, CreatedAt: m.now, UpdatedAt: m.now,
+		}
 	} else {
 		c.Verified = f.Proved
 		var err error
@@ -100,7 +108,13 @@ func (e *Engine) create(m *move, c *tenant.Commit, f flow.Create) error {
 		}
 		c.Identities = append(c.Identities, identity)
 	}
+	c.Promotes = f.Promotes
 	for _, a := range f.Authenticators {
+		if a.Was != "" {
+			fresh := m.authenticator(f.User, a.ID, a.Type, a.Secret)
+			c.Updates = append(c.Updates, tenant.SecretUpdate{Authenticator: fresh, Was: a.Was, Must: true})
+			continue
+		}
 		c.Authenticators = append(c.Authenticators, m.authenticator(f.User, a.ID, a.Type, a.Secret))
 	}
 	if f.NewPassword != "" {
@@ -171,8 +185,8 @@ func fillProfile(known tenant.UserAttributes, given map[string]json.RawMessage) 
 	return known, err
 }
 
-// send keeps a code, and puts the message that carries it into the outbox,
-// unless there is nobody to write to.
+// send keeps a code, and puts the message that carries it into the outbox. Where
+// there is nobody to write to it is one to nobody.
 func (e *Engine) send(m *move, c *tenant.Commit, f flow.Send) error {
 	k := f.Code
 	k.TenantID, k.RunID, k.StateHash = m.tenant.ID, m.run.ID, c.State.TokenHash
@@ -184,10 +198,7 @@ func (e *Engine) send(m *move, c *tenant.Commit, f flow.Send) error {
 		return fmt.Errorf("code: %w", err)
 	}
 	c.Codes = append(c.Codes, k)
-	if f.Decoy {
-		return nil
-	}
-	message, err := deliver.Compose(e.master, m.tenant, m.world.config, &k, f.Secret, m.client.Language, secret.NewID(), m.now)
+	message, err := deliver.Compose(e.master, m.tenant, m.world.config, &k, f.Secret, m.client.Language, secret.NewID(), f.Decoy)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ type Messaging struct {
 	SMS       PhoneSender       `json:"sms" jsonschema_description:"How text messages are sent."`
 	WhatsApp  PhoneSender       `json:"whatsapp" jsonschema_description:"How WhatsApp messages are sent."`
 	Language  string            `json:"language" jsonschema:"pattern=^[A-Za-z]{2\\,3}(-[A-Za-z0-9]{2\\,8})*$" jsonschema_description:"The language (BCP 47) of messages to users whose own can't be served."`
+	LinkURL   string            `json:"link_url" jsonschema:"maxLength=2048" jsonschema_description:"The tenant's own page that links lead to, instead of the built-in one; code and purpose are added to its query."`
 	Templates []MessageTemplate `json:"templates" jsonschema:"maxItems=200" jsonschema_description:"What messages say instead of the built-in words."`
 }
 

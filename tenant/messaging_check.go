@@ -26,6 +26,9 @@ func checkMessaging(m *Messaging, add addProblem) {
 	for _, channel := range []string{SMSChannel, WhatsAppChannel} {
 		checkPhoneSender("/messaging/"+channel, m.Phone(channel), add)
 	}
+	if m.LinkURL != "" && !isEndpoint(m.LinkURL) {
+		add("/messaging/link_url", "WrongForm", "a URL is https://host/path, without user and fragment")
+	}
 	seen := map[string]int{}
 	for i := range m.Templates {
 		t, at := &m.Templates[i], fmt.Sprintf("/messaging/templates/%d", i)

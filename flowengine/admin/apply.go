@@ -159,10 +159,6 @@ func (ss sealedSecrets) put(c *change, s *Service) error {
 	return nil
 }
 
-// SecretTable is what secrets of the configuration are sealed for, with their
-// name as the id (see secret.Master.Seal).
-const SecretTable = "secret"
-
 // maxSecret is the longest secret in bytes; a private key fits.
 const maxSecret = 16 << 10
 
@@ -172,6 +168,7 @@ func (s *Service) sealSecrets(ctx context.Context, t *tenant.Tenant, cfg *tenant
 	for i := range cfg.OAuthProviders {
 		names = append(names, tenant.OAuthSecretName(cfg.OAuthProviders[i].Alias))
 	}
+	names = append(names, tenant.MessagingSecrets()...)
 	var out sealedSecrets
 	for i, n := range in {
 		at := fmt.Sprintf("/secrets/%d", i)
@@ -192,7 +189,7 @@ func (s *Service) sealSecrets(ctx context.Context, t *tenant.Tenant, cfg *tenant
 		if same {
 			continue
 		}
-		sealed, err := s.Master.Seal(t, SecretTable, n.Name, []byte(n.Value))
+		sealed, err := s.Master.Seal(t, tenant.SecretTable, n.Name, []byte(n.Value))
 		if err != nil {
 			return nil, err
 		}
@@ -209,7 +206,7 @@ func (s *Service) sameSecret(ctx context.Context, t *tenant.Tenant, n NamedSecre
 	if err != nil {
 		return false, err
 	}
-	old, err := s.Master.Open(t, SecretTable, n.Name, sealed)
+	old, err := s.Master.Open(t, tenant.SecretTable, n.Name, sealed)
 	return err == nil && subtle.ConstantTimeCompare(old, []byte(n.Value)) == 1, nil
 }
 

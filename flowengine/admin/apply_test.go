@@ -61,7 +61,7 @@ func TestApply(t *testing.T) {
 		acme := b.tenant("acme")
 		sealed, err := b.Store.OpenSecret(b.ctx, acme.ID, "oauth.google.client_secret")
 		must(t, err)
-		plain, err := b.Master.Open(acme, admin.SecretTable, "oauth.google.client_secret", sealed)
+		plain, err := b.Master.Open(acme, tenant.SecretTable, "oauth.google.client_secret", sealed)
 		must(t, err)
 		if string(plain) != "s3cr3t-of-the-shop" || bytes.Contains(sealed, []byte("s3cr3t")) {
 			t.Errorf("the secret is kept as %q, opens as %q", sealed, plain)

@@ -124,7 +124,7 @@ func (s *Service) Bootstrap(ctx context.Context, a Actor, email string) (*Bootst
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := s.Master.Seal(t, SecretTable, name, text)
+	sealed, err := s.Master.Seal(t, tenant.SecretTable, name, text)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +195,7 @@ func (s *Service) openSetup(ctx context.Context, t *tenant.Tenant, name string) 
 	if err != nil {
 		return nil, err
 	}
-	text, err := s.Master.Open(t, SecretTable, name, sealed)
+	text, err := s.Master.Open(t, tenant.SecretTable, name, sealed)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/usher-id/usher/flowengine/deliver"
 	"github.com/usher-id/usher/flowengine/flow"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/document"
@@ -46,7 +47,7 @@ func Check(cfg *tenant.Config) []tenant.Problem {
 
 func check(cfg *tenant.Config) (*flow.Program, []tenant.Problem) {
 	program, problems := flow.Compile(cfg)
-	return program, append(tenant.CheckConfig(cfg), problems...)
+	return program, slices.Concat(tenant.CheckConfig(cfg), deliver.Check(cfg), problems)
 }
 
 // Published reads the configuration in force.
