@@ -2,7 +2,9 @@ package flowengine
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/usher-id/usher/flowengine/flow"
 	"github.com/usher-id/usher/flowengine/limit"
+	"github.com/usher-id/usher/flowengine/passkey"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/secret"
 )
@@ -143,6 +146,18 @@ func (w *world) ProviderReady(alias string) bool {
 // Allow takes a try from every bucket that the kind of try fills, all in one go.
 func (w *world) Allow(kind flow.Limit, user string) error {
 	limits, network := &w.config.Limits, networkOf(w.client.IP)
+func (w *world) Passkeys() flow.Passkeys {
+	return passkey.New(w.tenant, &w.config.Passkeys, func(host string) string { return w.engine.publicURL(HTTP, host, "") })
+}
+
+// Plausible is keyed with the tenant's wrapped key: no client has it, and whoever
+// can read the database knows without it who exists.
+func (w *world) Plausible(subject string) []byte {
+	mac := hmac.New(sha512.New, w.tenant.Key)
+	mac.Write([]byte(subject))
+	return mac.Sum(nil)
+}
+
 	var buckets []limit.Bucket
 	switch kind {
 	case flow.LimitSignup:

@@ -21,6 +21,7 @@ type Config struct {
 	Sessions        Sessions        `json:"sessions" jsonschema_description:"How long users stay signed in."`
 	Limits          Limits          `json:"limits" jsonschema_description:"How often things may be tried. Where a credential is checked only failures count."`
 	Lockout         Lockout         `json:"lockout" jsonschema_description:"When a user is locked out after failed tries, and for how long."`
+	Passkeys        Passkeys        `json:"passkeys" jsonschema_description:"For whom passkeys are made and how they are checked."`
 	Messaging       Messaging       `json:"messaging" jsonschema_description:"How messages reach users and what they say."`
 	TestMode        TestMode        `json:"test_mode" jsonschema_description:"Fixed codes and suppressed messages, for trying things out. Never for real users."`
 	Web             Web             `json:"web" jsonschema_description:"Which browsers' origins may call the flow API."`
@@ -28,14 +29,17 @@ type Config struct {
 
 // Identifications says how users may say who they are, in the order shown.
 type Identifications struct {
-	Enabled []string `json:"enabled" jsonschema:"enum=email,enum=phone,enum=username,enum=oauth,uniqueItems=true" jsonschema_description:"The ways to identify, in the order they are offered."`
+	Enabled []string `json:"enabled" jsonschema:"enum=email,enum=phone,enum=username,enum=oauth,enum=passkey,enum=anonymous,enum=select_account,uniqueItems=true" jsonschema_description:"The ways to identify, in the order they are offered."`
 }
 
 // Authenticators says with what users may prove it.
 type Authenticators struct {
-	Primary       []string        `json:"primary" jsonschema:"enum=primary_password,enum=primary_oob_otp_email,enum=primary_oob_otp_sms,uniqueItems=true" jsonschema_description:"The first factors, in the order they are offered."`
-	Secondary     []string        `json:"secondary" jsonschema:"enum=secondary_password,enum=secondary_oob_otp_email,enum=secondary_oob_otp_sms,enum=secondary_totp,uniqueItems=true" jsonschema_description:"The second factors, in the order they are offered."`
-	SecondaryMode SecondaryMode   `json:"secondary_mode" jsonschema:"enum=disabled,enum=if_exists,enum=required" jsonschema_description:"When a second factor is asked for."`
+	Primary       []string      `json:"primary" jsonschema:"enum=primary_password,enum=primary_oob_otp_email,enum=primary_oob_otp_sms,enum=primary_passkey,uniqueItems=true" jsonschema_description:"The first factors, in the order they are offered."`
+	Secondary     []string      `json:"secondary" jsonschema:"enum=secondary_password,enum=secondary_oob_otp_email,enum=secondary_oob_otp_sms,enum=secondary_totp,uniqueItems=true" jsonschema_description:"The second factors, in the order they are offered."`
+	SecondaryMode SecondaryMode `json:"secondary_mode" jsonschema:"enum=disabled,enum=if_exists,enum=required" jsonschema_description:"When a second factor is asked for."`
+	// A string, so that none is the empty one.
+	SecondaryGraceUntil string `json:"secondary_grace_until" jsonschema:"maxLength=40" jsonschema_description:"With secondary_mode required: until this time (RFC 3339) users without a second factor get in as with if_exists; empty for no grace."`
+
 	DeviceToken   DeviceTokens    `json:"device_token" jsonschema_description:"Whether devices may be remembered."`
 	RecoveryCodes RecoveryCodes   `json:"recovery_codes" jsonschema_description:"Codes that replace a lost second factor."`
 	Password      PasswordHashing `json:"password" jsonschema_description:"How new passwords are hashed."`
@@ -174,7 +178,8 @@ func DefaultConfig() *Config {
 			SendSMSPerIP:             Rate{30, 600},
 			SendSMSPerTenant:         Rate{2_000, 3600},
 		},
-		Lockout: DefaultLockout(),
+		Lockout:  DefaultLockout(),
+		Passkeys: Passkeys{UserVerification: VerificationRequired, ExtraOrigins: []string{}},
 		Messaging: Messaging{
 			Email:     EmailSender{Provider: "platform", SMTP: SMTPServer{Port: 587, Security: "starttls"}},
 			SMS:       PhoneSender{Provider: "none"},

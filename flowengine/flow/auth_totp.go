@@ -92,6 +92,10 @@ func (totp) Prompt(c *Cursor, _ *tenant.Step) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	name, err := c.accountName()
+	if err != nil {
+		return nil, err
+	}
 	issuer := c.Issuer()
 	uri := url.URL{Scheme: "otpauth", Host: "totp", Path: "/" + c.Claim.Value, RawQuery: url.Values{
 		"secret": {key.Key}, "issuer": {issuer}, "algorithm": {"SHA1"}, "digits": {"6"}, "period": {"30"},

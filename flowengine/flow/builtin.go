@@ -25,12 +25,25 @@ func (k *checker) derive() {
 			ways := primaryFor(cfg, id)
 			if len(ways) == 0 {
 				k.problem("/authenticators/primary", "NoPrimaryAuthenticator", "users who identify by %s need a primary authenticator", id)
+		switch id {
+		case idAnonymous:
+			signup = append(signup, tenant.Branch{Identification: id})
+			continue
+		case idSelectAccount:
+			prove = append([]tenant.Step{{Type: stepCheckAccountStatus}}, prove...)
+			login = append(login, tenant.Branch{Identification: id, Steps: prove})
+			continue
+		case idPasskey:
+			prove = afterPasskey(cfg, append([]tenant.Step{{Type: stepCheckAccountStatus}}, prove...))
+			login = append(login, tenant.Branch{Identification: id, Steps: prove})
+			continue
+		}
 			}
-			make = append([]tenant.Step{{Type: stepCreateAuthenticator, OneOf: ways}}, make...)
+			make = factors(cfg, stepCreateAuthenticator, ways, make)
 			if id == idEmail && cfg.Verification.Email.Required || id == idPhone && cfg.Verification.Phone.Required {
 				make = append([]tenant.Step{{Type: stepVerify, TargetStep: identified}}, make...)
 			}
-			prove = append([]tenant.Step{{Type: stepAuthenticate, OneOf: ways}, {Type: stepCheckAccountStatus}}, prove...)
+			prove = factors(cfg, stepAuthenticate, ways, append([]tenant.Step{{Type: stepCheckAccountStatus}}, prove...))
 			recovery = append(recovery, tenant.Branch{Identification: id})
 		}
 		signup = append(signup, tenant.Branch{Identification: id, Steps: make})
@@ -39,8 +52,15 @@ func (k *checker) derive() {
 	if len(login) == 0 && len(cfg.Flows.LoginFlows) == 0 {
 		k.problem("/identifications/enabled", "NoWayIn", "with no identification and no login flow nobody can sign in")
 	}
-	k.deriveOne(tenant.Signup, signup)
-	k.deriveOne(tenant.Login, login)
+	var end []tenant.Step
+	if cfg.PasskeysOn() {
+		end = []tenant.Step{{Type: stepPromptCreatePasskey}}
+	}
+	k.deriveOne(tenant.Signup, signup, end...)
+	k.deriveOne(tenant.Login, login, end...)
+	if slices.Contains(cfg.Identifications.Enabled, idAnonymous) {
+		k.deriveOne(tenant.Promote, slices.DeleteFunc(slices.Clone(signup), func(b tenant.Branch) bool { return b.Identification == idAnonymous }), end...)
+	}
 
 	var both []tenant.Branch // what both the default sign-up and the default login begin with
 	for _, id := range cfg.Identifications.Enabled {
@@ -51,6 +71,8 @@ func (k *checker) derive() {
 	k.deriveOne(tenant.SignupLogin, both)
 	if cfg.Recovery.Enabled && branchFor(&tenant.Step{OneOf: branches(cfg.Authenticators.Primary)}, primaryPassword) >= 0 {
 		k.deriveOne(tenant.AccountRecovery, recovery,
+		} else if id == idPasskey && k.beginsWith(defaultOf(tenant.Login), id) {
+			both = append(both, tenant.Branch{Identification: id, LoginFlow: tenant.DefaultFlow})
 			tenant.Step{Type: stepSelectDestination}, tenant.Step{Type: stepVerifyRecoveryCode}, tenant.Step{Type: stepResetPassword})
 	}
 	any := append(branches(cfg.Authenticators.Primary), branches(cfg.Authenticators.Secondary)...)
@@ -109,6 +131,30 @@ func secondFactors(cfg *tenant.Config) (make, prove []tenant.Step) {
 		make = []tenant.Step{{Type: stepCreateAuthenticator, OneOf: ways}, {Type: stepViewRecoveryCode}}
 		prove = append(prove, tenant.Step{Type: stepViewRecoveryCode})
 	}
+// factors is a step of first factors with what comes after it.
+func factors(cfg *tenant.Config, step string, ways []tenant.Branch, then []tenant.Step) []tenant.Step {
+	first := tenant.Step{Type: step, OneOf: ways}
+	at, short := branchFor(&first, primaryPasskey), afterPasskey(cfg, then)
+	if at < 0 || len(short) == len(then) {
+		return append([]tenant.Step{first}, then...)
+	}
+	first.OneOf = slices.Clone(ways)
+	for i := range first.OneOf {
+		first.OneOf[i].Steps = then
+	}
+	first.OneOf[at].Steps = short
+	return []tenant.Step{first}
+}
+
+// afterPasskey is what is left of steps after a passkey: with user verification
+// it is two factors in one, and no second one is asked for or set up.
+func afterPasskey(cfg *tenant.Config, then []tenant.Step) []tenant.Step {
+	if cfg.Passkeys.UserVerification != tenant.VerificationRequired {
+		return then
+	}
+	return slices.DeleteFunc(slices.Clone(then), func(s tenant.Step) bool { return s.Type != stepCheckAccountStatus })
+}
+
 	return make, prove
 }
 

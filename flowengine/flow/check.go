@@ -117,7 +117,8 @@ func (k *checker) step(t tenant.FlowType, s *tenant.Step, here string, named map
 	if s.Type != stepIdentify && !in.identified {
 		k.problem(here, "NobodyIdentified", "there is a way to this step on which nobody has identified")
 	}
-	if (s.Type == stepCreateAuthenticator && t == tenant.Login || s.EnrollmentAllowed) && !in.proved {
+	makes := (s.Type == stepCreateAuthenticator || s.Type == stepPromptCreatePasskey) && t == tenant.Login || shows(s.Type) && t == tenant.Reauth || s.EnrollmentAllowed
+	if makes && !in.proved {
 		k.problem(here, "MadeBeforeProof", "a credential is made before the user has proved who they are")
 	}
 	if branching(s.Type) != (len(s.OneOf) > 0) {
@@ -235,6 +236,10 @@ func (k *checker) onward(t tenant.FlowType, s *tenant.Step, b *tenant.Branch, at
 			k.problem(at+"/"+r.key, "CannotContinue", "the %s flow %q does not begin by identifying with %s", r.ref.Type, r.ref.Name, b.Identification)
 		}
 	}
+		case r.ref.Type == tenant.Signup && b.Identification == idPasskey:
+			if r.ref.Name != "" {
+				k.problem(at+"/"+r.key, "NotHere", "whoever has a passkey has signed up")
+			}
 	if t == tenant.SignupLogin && len(b.Steps) > 0 {
 		k.problem(at+"/steps", "Unreachable", "a signup_login flow goes on in another flow after this branch")
 	}

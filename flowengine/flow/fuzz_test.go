@@ -13,7 +13,8 @@ import (
 const users = `{"Users":[
  {"ID":"u1","Claims":[{"kind":"email","value":"a@b.c"},{"kind":"phone","value":"+85298765432"},{"kind":"username","value":"ab"}],"Authenticators":[{"id":"a1","type":"primary_password","secret":"h:12345678"}]},
  {"ID":"u2","Claims":[{"kind":"email","value":"b@b.c"}],"Authenticators":[{"id":"a2","type":"primary_password","secret":"old:pw"}]},
- {"ID":"u3","Claims":[{"kind":"email","value":"c@b.c"}]}]}`
+ {"ID":"u3","Claims":[{"kind":"email","value":"c@b.c"}]},
+ {"ID":"u4","Claims":[{"kind":"email","value":"d@b.c"},{"kind":"passkey","value":"AAAA"}],"Authenticators":[{"id":"a4","type":"primary_passkey","secret":"{\"id\":\"AAAA\",\"public_key\":\"AA==\"}"}]}]}`
 
 // FuzzStep feeds a program whatever comes, one input a line, an empty line
 // going back to the first state. No input panics, a refused one moves nothing,
@@ -45,6 +46,8 @@ func FuzzCompile(f *testing.F) {
 	f.Add(`{"signup_flows":[{"name":"default","steps":[{"type":"identify","one_of":[{"identification":"phone","steps":[{"type":"identify","one_of":[{"identification":"email"}]}]}]},{"type":"create_authenticator","one_of":[{"authentication":"primary_password"}]}]}]}`, script)
 	f.Add(`{"login_flows":[{"name":"default","steps":[{"type":"identify","one_of":[{"identification":"email"},{"identification":"oauth"}]},{"optional":true,"type":"authenticate","one_of":[{"authentication":"primary_password"}]}]}]}`, script)
 	f.Add(`{"signup_login_flows":[{"name":"default","steps":[{"type":"identify","one_of":[{"identification":"email","login_flow":"default","signup_flow":"default"}]}]}]}`, script)
+	f.Add(`{"login_flows":[{"name":"default","steps":[{"type":"identify","one_of":[{"identification":"passkey"}]},{"type":"prompt_create_passkey"}]}]}`,
+		"{\"identification\":\"passkey\",\"assertion_response\":{\"id\":\"AAAA\",\"challenge\":\"challenge1\",\"count\":1}}\n{\"skip\":true}")
 	f.Fuzz(func(t *testing.T, flows, script string) {
 		cfg := tenant.DefaultConfig()
 		if json.Unmarshal([]byte(flows), &cfg.Flows) != nil {

@@ -78,6 +78,9 @@ const (
 	stepFillUserProfile     = "fill_user_profile"
 	stepCheckAccountStatus  = "check_account_status"
 )
+	stepPromptCreatePasskey = "prompt_create_passkey"
+
+	stepTerminateOtherSessions = "terminate_other_sessions"
 
 // The names of the methods.
 const (
@@ -86,10 +89,15 @@ const (
 	idUsername = "username"
 	idOAuth    = "oauth"
 
+	idPasskey  = tenant.PasskeyKind
+
+	idAnonymous     = "anonymous"
+	idSelectAccount = "select_account"
 	primaryPassword   = "primary_password"
 	primaryOOBEmail   = "primary_oob_otp_email"
 	primaryOOBSMS     = "primary_oob_otp_sms"
 	secondaryPassword = "secondary_password"
+	primaryPasskey    = tenant.PasskeyAuthenticator
 	secondaryOOBEmail = "secondary_oob_otp_email"
 	secondaryOOBSMS   = "secondary_oob_otp_sms"
 	secondaryTOTP     = "secondary_totp"
@@ -119,15 +127,22 @@ func init() { // the tables and what they name refer to each other
 		"user_profile":          fillUserProfile{},
 		stepCheckAccountStatus:  checkAccountStatus{},
 	}
+		stepPromptCreatePasskey: promptCreatePasskey{},
+
+		stepTerminateOtherSessions: terminateOtherSessions{},
 	methods = map[string]Method{
 		idEmail:           loginID{kind: idEmail},
 		idPhone:           loginID{kind: idPhone},
 		idUsername:        loginID{kind: idUsername},
 		idOAuth:           oauth{},
 		primaryPassword:   password{name: primaryPassword, amr: []string{"pwd"}},
+		idPasskey:         usernameless{},
+		idAnonymous:       anonymous{},
+		idSelectAccount:   selectAccount{},
 		primaryOOBEmail:   oob{name: primaryOOBEmail, kind: idEmail, amr: []string{"otp"}},
 		primaryOOBSMS:     oob{name: primaryOOBSMS, kind: idPhone, amr: []string{"otp", "sms"}},
 		secondaryPassword: password{name: secondaryPassword, amr: []string{"pwd", "mfa"}},
+		primaryPasskey:    passkey{},
 		secondaryOOBEmail: oob{name: secondaryOOBEmail, kind: idEmail, amr: []string{"otp", "mfa"}},
 		secondaryOOBSMS:   oob{name: secondaryOOBSMS, kind: idPhone, amr: []string{"otp", "sms", "mfa"}},
 		secondaryTOTP:     totp{},
@@ -137,6 +152,13 @@ func init() { // the tables and what they name refer to each other
 }
 
 // secondary says whether a method is a second factor.
+// confined methods stand in flows of these types alone.
+var confined = map[string][]tenant.FlowType{
+	idAnonymous:     {tenant.Signup},
+	idPasskey:       {tenant.Login, tenant.SignupLogin, tenant.AccountRecovery}, // whoever signs up has none
+	idSelectAccount: {tenant.Login},
+}
+
 func secondary(method string) bool {
 	switch method {
 	case secondaryPassword, secondaryOOBEmail, secondaryOOBSMS, secondaryTOTP:

@@ -161,7 +161,7 @@ func (c *Cursor) settle() (*Action, error) {
 
 // pass leaves a step that has no branches.
 func (c *Cursor) pass() {
-	c.Branch, c.Pending = 0, nil
+	c.Branch, c.Pending, c.Passkey = 0, nil, nil
 	c.At[len(c.At)-1]++
 }
 
@@ -174,7 +174,7 @@ func (c *Cursor) amr(method string) {
 
 // enter goes into branch i; settle leaves it again when it is empty.
 func (c *Cursor) enter(i int) {
-	c.Branch, c.Pending = 0, nil
+	c.Branch, c.Pending, c.Passkey = 0, nil, nil
 	c.At = append(c.At, i, 0)
 }
 
@@ -184,7 +184,7 @@ func (c *Cursor) restart(to tenant.FlowRef) error {
 	if err := c.program.open(to, c.User); err != nil {
 		return err
 	}
-	c.Ref, c.At, c.Branch, c.Pending = to, []int{0}, 0, nil
+	c.Ref, c.At, c.Branch, c.Pending, c.Passkey = to, []int{0}, 0, nil, nil
 	return nil
 }
 

@@ -15,6 +15,7 @@ type State struct {
 	At      []int                   `json:"at"`                // step, branch, step, branch, ..., step
 	Branch  int                     `json:"branch,omitempty"`  // the branch Pending belongs to
 	Pending json.RawMessage         `json:"pending,omitempty"` // a method's half-finished conversation
+	Passkey *Ceremony               `json:"passkey,omitempty"` // that the step has begun
 	User    string                  `json:"user,omitempty"`    // known once identified; of a signup, the id the user will have
 	Decoy   bool                    `json:"decoy,omitempty"`   // identified as somebody who doesn't exist, and isn't told
 	Claim   tenant.Claim            `json:"claim,omitzero"`    // what the user identified with last

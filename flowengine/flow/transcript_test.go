@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -181,11 +182,15 @@ func (p *player) play() {
 	p.flush()
 }
 
-// expand puts in what the world knows: $CODE of the last message, $TOTP of the
+// expand puts in what the world knows: $CODE of the last message, $CHALLENGE of
+// the passkeys' ceremony that the step has begun, $TOTP of the
 // key being set up or of the first user who has one, $RECOVERY, the first code shown.
 func (p *player) expand(s string) string {
 	if p.world.last != nil {
 		s = strings.ReplaceAll(s, "$CODE", p.world.last.secret)
+	}
+	if strings.Contains(s, "$CHALLENGE") {
+		s = strings.ReplaceAll(s, "$CHALLENGE", string(regexp.MustCompile(`challenge\d+`).Find(p.now)))
 	}
 	if strings.Contains(s, "$TOTP") {
 		s = strings.ReplaceAll(s, "$TOTP", p.totp())

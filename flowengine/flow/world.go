@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/usher-id/usher/tenant"
@@ -61,10 +62,38 @@ type World interface {
 	// ProviderReady says whether an OAuth provider has its credentials.
 	ProviderReady(alias string) bool
 }
+	// Passkeys speaks WebAuthn.
+	Passkeys() Passkeys
+	// Plausible is 64 bytes that stand for something of somebody who may not
+	// exist: the same for the same subject, and nothing a client could foretell.
+	Plausible(subject string) []byte
+
 
 // Limit names a kind of try that is counted. Which buckets it fills, and how
 // large they are, is the tenant's configuration.
 type Limit string
+// Passkeys is the relying party of the tenant (WebAuthn level 3 section 7).
+// Options are what a client hands to navigator.credentials, {"publicKey": ...};
+// a session is what has to be remembered to check the answer.
+type Passkeys interface {
+	// BeginCreation asks for a discoverable credential of the user with this
+	// handle, with an authenticator that has none of the others.
+	BeginCreation(handle []byte, name string, others []tenant.Passkey) (options, session json.RawMessage, err error)
+	// FinishCreation checks the answer and says whether the authenticator has
+	// verified the user; tenant.ErrValidation at /creation_response.
+	FinishCreation(session, response json.RawMessage) (p tenant.Passkey, verified bool, err error)
+	// BeginAssertion asks for one of the passkeys; of none, for whichever the
+	// authenticator has for the tenant.
+	BeginAssertion(allow []tenant.Passkey) (options, session json.RawMessage, err error)
+	// FinishAssertion checks that the answer comes from the passkey, answers it
+	// with its counter and backup state moved on, and says whether the
+	// authenticator has verified the user. tenant.ErrValidation at
+	// /assertion_response for what is no answer at all,
+	// tenant.ErrInvalidCredentials for a wrong one. With the zero Passkey it
+	// takes as long and refuses.
+	FinishAssertion(session, response json.RawMessage, p tenant.Passkey) (fresh tenant.Passkey, verified bool, err error)
+}
+
 
 // The limits.
 const (
@@ -75,6 +104,7 @@ const (
 	LimitRecoveryCode Limit = "recovery_code"
 	LimitDeviceToken  Limit = "device_token"
 	LimitOTP          Limit = "otp"        // a try at any one-time code
+	LimitPasskey      Limit = "passkey"
 	LimitSendEmail    Limit = "send_email" // subject: the address
 	LimitSendSMS      Limit = "send_sms"   // subject: the number; WhatsApp counts here too
 )

@@ -2,6 +2,8 @@ package flow
 
 import (
 	"bytes"
+	"crypto/sha512"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -125,6 +127,9 @@ func (w *world) apply(effects []Effect) {
 				for _, n := range e.Authenticators {
 					w.Users[i].Authenticators = append(w.Users[i].Authenticators, tenant.Authenticator{ID: n.ID, Type: n.Type, Secret: n.Secret})
 				}
+				for _, n := range e.Identities {
+					w.Users[i].Claims = append(w.Users[i].Claims, n.Claim)
+				}
 			}
 		case Remember:
 			for i := range w.Users {
@@ -188,3 +193,65 @@ func (w *world) Unseal(id, sealed string) (string, error) {
 }
 
 func (w *world) ProviderReady(alias string) bool { return slices.Contains(w.Ready, alias) }
+
+func (w *world) Passkeys() Passkeys { return fakePasskeys{w} }
+
+func (w *world) Plausible(subject string) []byte {
+	sum := sha512.Sum512([]byte(subject))
+	return sum[:]
+}
+
+// fakePasskeys speaks WebAuthn in words: a session is the challenge, and an
+// answer is {"id", "challenge", "count", "verified"}.
+type fakePasskeys struct{ *world }
+
+type fakeResponse struct {
+	ID        string
+	Challenge string
+	Count     uint32
+	Verified  bool
+}
+
+func (w fakePasskeys) begin(what string, ps []tenant.Passkey) (options, session json.RawMessage, err error) {
+	w.ids++
+	challenge := fmt.Sprint("challenge", w.ids)
+	ids := []string{}
+	for _, p := range ps {
+		ids = append(ids, p.ID)
+	}
+	options, _ = json.Marshal(map[string]any{"challenge": challenge, what: ids})
+	session, err = json.Marshal(challenge)
+	return options, session, err
+}
+
+func (w fakePasskeys) BeginCreation(_ []byte, name string, others []tenant.Passkey) (options, session json.RawMessage, err error) {
+	return w.begin("exclude", others)
+}
+
+func (w fakePasskeys) BeginAssertion(allow []tenant.Passkey) (options, session json.RawMessage, err error) {
+	return w.begin("allow", allow)
+}
+
+func (fakePasskeys) read(session, response json.RawMessage) (r fakeResponse, ok bool) {
+	var challenge string
+	ok = json.Unmarshal(session, &challenge) == nil && json.Unmarshal(response, &r) == nil && r.Challenge == challenge
+	return r, ok
+}
+
+func (w fakePasskeys) FinishCreation(session, response json.RawMessage) (p tenant.Passkey, verified bool, err error) {
+	r, ok := w.read(session, response)
+	if !ok {
+		return p, false, tenant.Invalidf("/creation_response", "passkey", "this answers another ceremony")
+	}
+	return tenant.Passkey{ID: r.ID, PublicKey: []byte("key"), SignCount: r.Count}, r.Verified, nil
+}
+
+func (w fakePasskeys) FinishAssertion(session, response json.RawMessage, p tenant.Passkey) (fresh tenant.Passkey, verified bool, err error) {
+	r, ok := w.read(session, response)
+	if !ok || p.PublicKey == nil || r.Count <= p.SignCount {
+		return p, false, tenant.ErrInvalidCredentials
+	}
+	p.SignCount = r.Count
+	w.proved = append(w.proved, p.ID)
+	return p, r.Verified, nil
+}
