@@ -97,7 +97,7 @@ func (totp) Prompt(c *Cursor, _ *tenant.Step) (map[string]any, error) {
 		return nil, err
 	}
 	issuer := c.Issuer()
-	uri := url.URL{Scheme: "otpauth", Host: "totp", Path: "/" + c.Claim.Value, RawQuery: url.Values{
+	uri := url.URL{Scheme: "otpauth", Host: "totp", Path: "/" + name, RawQuery: url.Values{
 		"secret": {key.Key}, "issuer": {issuer}, "algorithm": {"SHA1"}, "digits": {"6"}, "period": {"30"},
 	}.Encode()}
 	return map[string]any{"type": "create_totp_data", "secret": key.Key, "otpauth_uri": uri.String()}, nil
