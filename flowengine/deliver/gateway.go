@@ -33,6 +33,7 @@ type gateway struct {
 	provider string
 	key      string // of what is shared with others, for the slots
 	hand     func(ctx context.Context, out *outgoing) error
+	local    bool // nothing is called, so the answer is always the same
 }
 
 // outgoing is a message on its way.
@@ -56,24 +57,26 @@ func (w *Worker) gatewayFor(t *tenant.Tenant, cfg *tenant.Config, channel string
 	if channel == tenant.EmailChannel {
 		switch e := &cfg.Messaging.Email; {
 		case e.Provider == smtpProvider:
-			return gateway{smtpProvider, fmt.Sprintf("smtp %s:%d %s", e.SMTP.Host, e.SMTP.Port, e.SMTP.Username), w.sendTenantMail}
+			return gateway{provider: smtpProvider, key: fmt.Sprintf("smtp %s:%d %s", e.SMTP.Host, e.SMTP.Port, e.SMTP.Username), hand: w.sendTenantMail}
 		case w.o.Platform != nil:
-			return gateway{platformProvider, platformProvider, w.sendPlatformMail}
+			return gateway{provider: platformProvider, key: platformProvider, hand: w.sendPlatformMail}
 		}
 	} else {
 		switch p := cfg.Messaging.Phone(channel); p.Provider {
 		case webhookProvider:
-			return gateway{webhookProvider, "webhook " + p.Webhook.URL, w.callWebhook}
+			return gateway{provider: webhookProvider, key: "webhook " + p.Webhook.URL, hand: w.callWebhook}
 		case twilioProvider:
-			return gateway{twilioProvider, "twilio " + p.Twilio.BaseURL + " " + p.Twilio.AccountSID, w.callTwilio}
+			return gateway{provider: twilioProvider, key: "twilio " + p.Twilio.BaseURL + " " + p.Twilio.AccountSID, hand: w.callTwilio}
 		}
 	}
-	if w.o.Dev {
-		return gateway{inboxProvider, inboxProvider + " " + t.ID, func(context.Context, *outgoing) error { return nil }}
-	}
-	return gateway{noProvider, noProvider + " " + t.ID, func(context.Context, *outgoing) error {
+	g := gateway{provider: noProvider, local: true, hand: func(context.Context, *outgoing) error {
 		return &failure{text: "no gateway is set up for " + channel, permanent: true, general: true}
 	}}
+	if w.o.Dev {
+		g.provider, g.hand = inboxProvider, func(context.Context, *outgoing) error { return nil }
+	}
+	g.key = g.provider + " " + t.ID
+	return g
 }
 
 // secret opens a credential of the tenant's gateway.

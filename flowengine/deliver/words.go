@@ -134,7 +134,10 @@ func languageFor(m *tenant.Messaging, purpose tenant.CodePurpose, channel, accep
 		add(name)
 	}
 	matcher := language.NewMatcher(tags)
-	wanted, _, err := language.ParseAcceptLanguage(accept[:min(len(accept), maxAccept)])
+	if len(accept) > maxAccept {
+		accept = accept[:max(0, strings.LastIndexByte(accept[:maxAccept], ','))]
+	}
+	wanted, _, err := language.ParseAcceptLanguage(accept)
 	if err == nil {
 		if _, i, confidence := matcher.Match(wanted...); confidence > language.No {
 			return names[i]

@@ -153,6 +153,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	poll, queue := time.NewTicker(w.o.Poll), time.NewTicker(queueTick)
 	defer poll.Stop()
 	defer queue.Stop()
+	w.measure(ctx)
 	for {
 		w.drain(ctx)
 		select {
@@ -364,7 +365,7 @@ func (w *Worker) hand(ctx context.Context, j *job) error {
 		}
 	}
 	if j.m.Provider == tenant.DecoyProvider {
-		return w.pretend(ctx, j.gateway.key)
+		return w.pretend(ctx, &j.gateway)
 	}
 	r, err := w.render(j.tenant, j.config, j.m)
 	if err != nil {
@@ -374,9 +375,12 @@ func (w *Worker) hand(ctx context.Context, j *job) error {
 }
 
 // pretend does as the gateway did at last.
-func (w *Worker) pretend(ctx context.Context, gateway string) error {
+func (w *Worker) pretend(ctx context.Context, g *gateway) error {
+	if g.local {
+		return g.hand(ctx, nil)
+	}
 	w.mu.Lock()
-	h := w.health[gateway]
+	h := w.health[g.key]
 	w.mu.Unlock()
 	wait := time.NewTimer(h.took)
 	defer wait.Stop()
