@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Starts what the tests need, PostgreSQL 15, Redis, Prometheus and promtool, and
-# prints their addresses for eval:
+# Starts what the tests need, PostgreSQL 15, Redis, Prometheus, promtool and
+# Chromium, and prints their addresses for eval:
 #
 #   eval "$(scripts/services.sh)"        installs what is missing, starts or reuses
 #   scripts/services.sh stop             stops what it started
@@ -43,6 +43,7 @@ install_missing() {
 	[ -n "${USHER_TEST_POSTGRES_URL:-}" ] || [ -n "$(pg_bin)" ] || want+=(postgresql-15)
 	[ -n "${USHER_TEST_REDIS_URL:-}" ] || command -v redis-server >/dev/null || want+=(redis-server)
 	[ -n "${USHER_TEST_PROMTOOL:-}" ] || command -v promtool >/dev/null || want+=(prometheus)
+	[ -n "${USHER_TEST_CHROMIUM:-}" ] || command -v chromium >/dev/null || want+=(chromium)
 	[ ${#want[@]} -gt 0 ] || return 0
 	if ! command -v apt-get >/dev/null || ! as_root true 2>/dev/null; then
 		say "can't install ${want[*]}: apt-get and root (or sudo without a password) are needed"
@@ -178,6 +179,7 @@ start() {
 	fi
 	find_program USHER_TEST_PROMETHEUS prometheus
 	find_program USHER_TEST_PROMTOOL promtool
+	find_program USHER_TEST_CHROMIUM chromium
 }
 
 cd / # the owner may not be able to read where we are
