@@ -24,6 +24,7 @@ type Config struct {
 	Passkeys        Passkeys        `json:"passkeys" jsonschema_description:"For whom passkeys are made and how they are checked."`
 	Messaging       Messaging       `json:"messaging" jsonschema_description:"How messages reach users and what they say."`
 	TestMode        TestMode        `json:"test_mode" jsonschema_description:"Fixed codes and suppressed messages, for trying things out. Never for real users."`
+	Hooks           Hooks           `json:"hooks" jsonschema_description:"Services of the tenant that are asked before something happens, and told when it has."`
 	Web             Web             `json:"web" jsonschema_description:"Which browsers' origins may call the flow API."`
 }
 
@@ -188,6 +189,7 @@ func DefaultConfig() *Config {
 			Templates: []MessageTemplate{},
 		},
 		TestMode: TestMode{FixedCodes: []FixedCode{}, Suppressed: []Suppression{}},
+		Hooks:    Hooks{Endpoints: []HookEndpoint{}},
 		Web:      Web{AllowedOrigins: []string{}},
 	}
 }

@@ -17,6 +17,10 @@ func CheckConfig(cfg *Config) []Problem {
 	checkProviders(cfg, add)
 	checkMessaging(&cfg.Messaging, add)
 	checkTestMode(&cfg.TestMode, add)
+	checkHooks(&cfg.Hooks, add)
+	if until := cfg.Authenticators.SecondaryGraceUntil; until != "" && cfg.Authenticators.Grace().IsZero() {
+		add("/authenticators/secondary_grace_until", "WrongForm", "want a time such as 2027-01-31T00:00:00Z (RFC 3339), or nothing")
+	}
 	for i, word := range cfg.PasswordPolicy.ExcludedKeywords {
 		if strings.TrimSpace(word) == "" {
 			add(fmt.Sprintf("/password_policy/excluded_keywords/%d", i), "Empty", "an empty keyword excludes nothing")

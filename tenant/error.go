@@ -155,6 +155,7 @@ var (
 	ErrBotProtectionFailed        = refusal(Forbidden, "BotProtectionVerificationFailed", "the bot protection response was refused")
 	ErrBotProtectionUnavailable   = refusal(Unavailable, "BotProtectionVerificationServiceUnavailable", "bot protection can't be checked right now")
 	ErrHookDisallowed             = refusal(Forbidden, "HookDisallowed", "a hook refused this")
+	ErrHookUnavailable            = refusal(Unavailable, "HookUnavailable", "a hook that has to be asked can't be asked right now")
 
 	// The admin API and sessions.
 	ErrUnauthenticated = refusal(Unauthorized, "Unauthenticated", "sign in, or send an API key")

@@ -91,9 +91,10 @@ type Commit struct {
 	RevokeSessions bool     // all of Run.UserID's end, but Run.SessionID
 	Promotes       bool     // Run.UserID is anonymous no longer; ErrFlowConflict when they weren't
 
-	Codes    []Code    // sent with this move; the run's older ones of the same purpose end
-	UseCodes []string  // ids; ErrOTPExpired when one has ended
-	Messages []Message // to be delivered
+	Codes    []Code         // sent with this move; the run's older ones of the same purpose end
+	UseCodes []string       // ids; ErrOTPExpired when one has ended
+	Messages []Message      // to be delivered
+	Hooks    []HookDelivery // what the tenant's hooks are told of it
 }
 
 // SecretUpdate replaces the secret of an authenticator that holds Was. When it

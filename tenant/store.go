@@ -23,6 +23,7 @@ type Store interface {
 	SessionStore
 	CodeStore
 	MessageStore
+	HookStore
 	AdminReader
 	AuditStore
 
@@ -162,7 +163,8 @@ type RunStore interface {
 	// Purge forgets, over all tenants and in bounded transactions, what has
 	// outlived its use: states of ended runs, runs that nobody finished (they
 	// become cancelled and are returned, at most limit of them), sessions long
-	// over, codes a day after they expired, messages after 30 days.
+	// over, codes a day after they expired, messages after 30 days,
+	// deliveries to hooks after 7.
 	Purge(ctx context.Context, at time.Time, limit int) (expired []Run, err error)
 }
 
@@ -202,6 +204,33 @@ type MessageStore interface {
 	MessageOfCode(ctx context.Context, tenantID, codeID string) (*Message, error)
 	// CountMessages says how many wait, and since when the oldest does.
 	CountMessages(ctx context.Context) (queued int, oldest time.Time, err error)
+}
+
+// HookDeliveryFilter narrows a list of deliveries to hooks.
+type HookDeliveryFilter struct {
+	Endpoint string             // "" for all
+	Type     HookEventType      // "" for all
+	Status   HookDeliveryStatus // "" for all
+	EventID  string             // "" for all
+}
+
+// HookStore keeps what hooks are told of. Commits and changes put it in.
+type HookStore interface {
+	// ClaimHookDeliveries takes deliveries that are due, over all tenants, but
+	// those in the lanes given: nobody else gets them until the lease ends,
+	// which is also their NextAt. At most limit of them, the longest due first.
+	// Each claim counts as an attempt.
+	ClaimHookDeliveries(ctx context.Context, at time.Time, lease time.Duration, limit int, except []HookLane) ([]*HookDelivery, error)
+	// SettleHookDelivery writes Status, NextAt and what the last try came to, of
+	// a delivery that was claimed. It changes nothing when somebody else has
+	// settled it for good meanwhile, nor, unless it was delivered, when somebody
+	// else has claimed it.
+	SettleHookDelivery(ctx context.Context, d *HookDelivery) error
+	HookDelivery(ctx context.Context, tenantID, id string) (*HookDelivery, error) // ErrNotFound
+	// HookDeliveries lists the newest first; the key is the id.
+	HookDeliveries(ctx context.Context, tenantID string, filter HookDeliveryFilter, page Page) ([]*HookDelivery, error)
+	// CountHookDeliveries says how many wait, and since when the oldest does.
+	CountHookDeliveries(ctx context.Context) (queued int, oldest time.Time, err error)
 }
 
 // SessionSelector names sessions of one tenant.
@@ -318,6 +347,9 @@ type Tx interface {
 	// PutAuthenticator makes or replaces one by its id.
 	PutAuthenticator(a *Authenticator) error
 	RemoveAuthenticator(tenantID, id string) error // ErrNotFound
+
+	// TellHooks puts deliveries into the outbox of hooks.
+	TellHooks(ds []HookDelivery) error
 
 	// RevokeSessions ends sessions and says how many lived.
 	RevokeSessions(tenantID string, which SessionSelector, at time.Time) (int, error)

@@ -139,11 +139,20 @@ func TestSignature(t *testing.T) {
 	if err := Verify(h, key, body, now.Add(ReplayWindow)); err != nil {
 		t.Error(err)
 	}
+	both := http.Header{}
+	SignWith(both, body, now, Key{"new", []byte("b key")}, Key{"old", key})
+	if err := errors.Join(Verify(both, key, body, now), Verify(both, []byte("b key"), body, now)); err != nil {
+		t.Error(err)
+	}
+	if got, want := both.Get(SignatureHeader), ",kid=old,v1=85a348998c6c8644706e36f7b616e18dbf737188e3718bcaa5f2f776217e805f"; !strings.HasPrefix(got, "t=1700000000,kid=new,v1=") || !strings.HasSuffix(got, want) {
+		t.Error(got)
+	}
 	other := http.Header{}
 	Sign(other, key, body, now.Add(time.Second))
 	forged := http.Header{SignatureHeader: {strings.Replace(h.Get(SignatureHeader), "t=1700000000", "t=1700000001", 1)}}
 	for name, err := range map[string]error{
 		"another key":  Verify(h, []byte("b key"), body, now),
+		"neither key":  Verify(both, []byte("c key"), body, now),
 		"another body": Verify(h, key, []byte(`{"a":2}`), now),
 		"too late":     Verify(h, key, body, now.Add(ReplayWindow+time.Second)),
 		"too early":    Verify(h, key, body, now.Add(-ReplayWindow-time.Second)),

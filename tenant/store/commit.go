@@ -60,7 +60,7 @@ func (s *Store) Commit(ctx context.Context, c *tenant.Commit) error {
 		if _, err := w.do(insertState, f.TenantID, f.TokenHash, f.RunID, f.UserID, seal(f.Data), ms(f.CreatedAt)); err != nil {
 			return err
 		}
-		for _, part := range []func(*tenant.Commit) error{w.updates, w.create, w.codes, w.messages, w.session} {
+		for _, part := range []func(*tenant.Commit) error{w.updates, w.create, w.codes, w.messages, w.hooks, w.session} {
 			if err := part(c); err != nil {
 				return err
 			}
@@ -88,6 +88,7 @@ func statementsOf(c *tenant.Commit) []*statement {
 		{c.Renewed != "", []*statement{renewSession}},
 		{len(c.UseCodes)+len(c.Codes) > 0, []*statement{useCode, endCodes, insertCode}},
 		{len(c.Messages) > 0, []*statement{insertMessage}},
+		{len(c.Hooks) > 0, []*statement{insertHookDelivery}},
 		{c.Session != nil, []*statement{insertSession}},
 	} {
 		if part.needed {

@@ -34,6 +34,9 @@ const (
 	messageClaim     group = "message_claim"
 	messageRead      group = "message_read"
 	messageWrite     group = "message_write"
+	hookClaim        group = "hook_claim"
+	hookRead         group = "hook_read"
+	hookWrite        group = "hook_write"
 	keyCheck         group = "api_key_check"
 	keyTouch         group = "api_key_touch"
 
@@ -70,6 +73,7 @@ func Groups() []string {
 		accountByClaim, accountByID, runLoad, runStart, runMove, stateKeep, sessionCheck, sessionOpen, sessionTouch, sessionRenew, secretUpdate, identityVerify,
 		factorRemove, attributesUpdate, userPromote,
 		codeRead, codeTry, codeWrite, messageClaim, messageRead, messageWrite,
+		hookClaim, hookRead, hookWrite,
 		keyCheck, keyTouch, tenantRead, tenantWrite, configRead, configWrite, userRead, userWrite, runRead, sessionRead,
 		sessionEnd, adminRead, adminWrite, auditRead, auditWrite, auditSeal, purge, notify, schemaGroup, ping, rateLimit,
 		begin, commit, rollback,

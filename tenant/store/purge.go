@@ -13,6 +13,7 @@ const (
 	sessionsKept = 30 * 24 * time.Hour // after their end, for the record of when users logged in
 	codesKept    = 24 * time.Hour
 	messagesKept = 30 * 24 * time.Hour // from when they were made, for the record of who was written to
+	hooksKept    = 7 * 24 * time.Hour  // from when they were made: they tell of users
 	goneKept     = 24 * time.Hour
 )
 
@@ -36,6 +37,8 @@ func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (expired []
 			(SELECT tenant_id, id FROM otp_code WHERE expires_at < ? ORDER BY expires_at LIMIT ?)`, ms(now.Add(-codesKept)), limit),
 		s.fast.NewRaw(`DELETE FROM message WHERE (tenant_id, id) IN
 			(SELECT tenant_id, id FROM message WHERE created_at < ? ORDER BY created_at LIMIT ?)`, ms(now.Add(-messagesKept)), limit),
+		s.fast.NewRaw(`DELETE FROM hook_delivery WHERE (tenant_id, id) IN
+			(SELECT tenant_id, id FROM hook_delivery WHERE created_at < ? ORDER BY created_at LIMIT ?)`, ms(now.Add(-hooksKept)), limit),
 		s.fast.NewRaw(`DELETE FROM tenant_gone WHERE tenant_id IN
 			(SELECT tenant_id FROM tenant_gone WHERE deleted_at < ? ORDER BY deleted_at LIMIT ?)`, ms(now.Add(-goneKept)), limit),
 	} {

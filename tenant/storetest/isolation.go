@@ -18,6 +18,7 @@ type possessions struct {
 	secret  string
 	link    tenant.Code
 	message tenant.Message
+	hook    tenant.HookDelivery
 }
 
 func (h *house) possessions() *possessions {
@@ -28,6 +29,8 @@ func (h *house) possessions() *possessions {
 	p.open.Run.UserID, p.open.State.UserID = p.u.ID, p.u.ID
 	p.link = h.newLink(p.open)
 	p.message = h.newMessage(&p.link)
+	p.hook = h.newHookDelivery(t.ID)
+	p.open.Hooks = []tenant.HookDelivery{p.hook}
 	h.sent(p.open, []tenant.Code{p.link}, p.message)
 	p.key = &tenant.APIKey{TenantID: t.ID, ID: id(), Hash: word(), Role: tenant.Owner, CreatedAt: h.at}
 	h.must(h.change(t.ID, func(tx tenant.Tx) error {
@@ -62,6 +65,7 @@ func (h *house) snapshot(p *possessions) []any {
 	keep(h.s.LoadState(h.ctx(), id, p.open.State.TokenHash, h.at))
 	keep(h.s.Code(h.ctx(), id, p.link.ID))
 	keep(h.s.Messages(h.ctx(), id, tenant.MessageFilter{}, page))
+	keep(h.s.HookDeliveries(h.ctx(), id, tenant.HookDeliveryFilter{}, page))
 	keep(h.s.Sessions(h.ctx(), id, tenant.SessionFilter{}, page))
 	keep(h.s.APIKeys(h.ctx(), id, page))
 	keep(h.s.AuditLog(h.ctx(), id, tenant.AuditFilter{}, page))
@@ -77,9 +81,9 @@ func testIsolation(h *house) {
 
 	reads := theirs.reads(h, t)
 	covered(h.T, reflect.TypeFor[tenant.Store](), keys(reads), "TenantByHost", "TenantBySlug", "TenantByID", "Tenants", "CountTenants",
-		"ChangedSince", "GrantsOf", "GrantsIn", "SealAudit", "Purge", "Change", "Watch", "TellRun", "WatchRuns", "ClaimMessages", "CountMessages",
+		"ChangedSince", "GrantsOf", "GrantsIn", "SealAudit", "Purge", "Change", "Watch", "TellRun", "WatchRuns", "ClaimMessages", "CountMessages", "ClaimHookDeliveries", "CountHookDeliveries",
 		"Ping", "Close", // which are about no tenant or all
-		"Versions", "Secrets", "Users", "CountLockedOut", "CountUsersWithout", "IdentitiesOf", "Runs", "Messages", "Sessions", "APIKeys", "AuditChain", "AuditHead", "RecordSignIn") // below
+		"Versions", "Secrets", "Users", "CountLockedOut", "CountUsersWithout", "IdentitiesOf", "Runs", "Messages", "HookDeliveries", "Sessions", "APIKeys", "AuditChain", "AuditHead", "RecordSignIn") // below
 	for name, read := range reads {
 		want, err := read()
 		if want != nil {
@@ -94,7 +98,7 @@ func testIsolation(h *house) {
 
 	writes := theirs.writes(h, t)
 	covered(h.T, reflect.TypeFor[tenant.Tx](), keys(writes), "Audit", "Tenant", "CreateTenant", "UpdateTenant", "DeleteTenant", "PutGrant", "DeleteGrant",
-		"CreateVersion", "PutDraft", "PutSecret", "CreateAPIKey") // which name no possession
+		"CreateVersion", "PutDraft", "PutSecret", "CreateAPIKey", "TellHooks") // which name no possession
 	for name, write := range writes {
 		err := h.change(t, write.do)
 		if write.want != nil {
@@ -127,6 +131,8 @@ func testIsolation(h *house) {
 		none(h.s.IdentitiesOf(h.ctx(), other.ID, theirs.u.ID))
 		none(h.s.Messages(h.ctx(), other.ID, tenant.MessageFilter{}, page))
 		none(h.s.Messages(h.ctx(), other.ID, tenant.MessageFilter{To: theirs.message.To}, page))
+		none(h.s.HookDeliveries(h.ctx(), other.ID, tenant.HookDeliveryFilter{}, page))
+		none(h.s.HookDeliveries(h.ctx(), other.ID, tenant.HookDeliveryFilter{EventID: theirs.hook.EventID}, page))
 		none(h.s.Runs(h.ctx(), other.ID, tenant.RunFilter{}, page))
 		none(h.s.Runs(h.ctx(), other.ID, tenant.RunFilter{UserID: theirs.u.ID}, page))
 		none(h.s.Sessions(h.ctx(), other.ID, tenant.SessionFilter{}, page))
@@ -203,6 +209,15 @@ func (p *possessions) reads(h *house, t string) map[string]func() (*tenant.Error
 		"MessageOfCode": func() (*tenant.Error, error) {
 			_, err := h.s.MessageOfCode(ctx, t, p.link.ID)
 			return tenant.ErrNotFound, err
+		},
+		"HookDelivery": func() (*tenant.Error, error) {
+			_, err := h.s.HookDelivery(ctx, t, p.hook.ID)
+			return tenant.ErrNotFound, err
+		},
+		"SettleHookDelivery": func() (*tenant.Error, error) {
+			d := p.hook
+			d.TenantID, d.Status = t, tenant.HookDelivered
+			return nil, h.s.SettleHookDelivery(ctx, &d)
 		},
 		"SessionByToken": func() (*tenant.Error, error) {
 			_, _, err := h.s.SessionByToken(ctx, t, p.session.TokenHash)

@@ -32,6 +32,7 @@ func Run(t *testing.T, open func(t testing.TB) tenant.Store) {
 		{"purge", testPurge},
 		{"codes", testCodes},
 		{"messages", testMessages},
+		{"hooks", testHooks},
 		{"sessions", testSessions},
 		{"keys and grants", testAdmins},
 		{"audit", testAudit},
