@@ -236,7 +236,7 @@ func (c *Cursor) createPasskey(in *Answer) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
-	claim := tenant.Claim{Kind: tenant.PasskeyKind, Value: p.ID}
+	claim := p.Claim()
 	if taken, err := c.AccountByClaim(claim); err != nil || taken != nil {
 		if err == nil {
 			err = tenant.ErrDuplicatedIdentity

@@ -91,14 +91,13 @@ func sealRecoveryCodes(c *Cursor, id string, hashes []string) (string, error) {
 type viewRecoveryCode struct{}
 
 func (viewRecoveryCode) In(t tenant.FlowType) bool {
-	return t == tenant.Signup || t == tenant.Login || t == tenant.Promote
+	return t == tenant.Signup || t == tenant.Login || t == tenant.Promote || t == tenant.Reauth
 }
 
 func (viewRecoveryCode) Offer(c *Cursor, s *tenant.Step) (*Action, error) {
 	if c.Pending == nil {
-		has, err := c.has(recoveryCodeName)
-		made := slices.ContainsFunc(c.Draft.Authenticators, func(n NewCredential) bool { return secondary(n.Type) })
-		if err != nil || has || !made || !c.Config().Authenticators.RecoveryCodes.Enabled {
+		wanted, err := wantsRecoveryCodes(c)
+		if err != nil || !wanted || !c.Config().Authenticators.RecoveryCodes.Enabled {
 			return nil, err
 		}
 		codes := make([]string, c.Config().Authenticators.RecoveryCodes.Count)
@@ -111,6 +110,18 @@ func (viewRecoveryCode) Offer(c *Cursor, s *tenant.Step) (*Action, error) {
 	}
 	codes, err := pending[[]string](c)
 	return &Action{Type: s.Type, Data: map[string]any{"type": "view_recovery_code_data", "recovery_codes": codes}}, err
+}
+
+// wantsRecoveryCodes says whether the user is to get codes: with their first
+// second factor, and in a reauth flow new ones for as long as they have one.
+func wantsRecoveryCodes(c *Cursor) (bool, error) {
+	if c.Ref.Type == tenant.Reauth {
+		account, err := c.Account(c.User)
+		return account != nil && slices.ContainsFunc(account.Authenticators, func(a tenant.Authenticator) bool { return secondary(a.Type) }), err
+	}
+	has, err := c.has(recoveryCodeName)
+	made := slices.ContainsFunc(c.Draft.Authenticators, func(n NewCredential) bool { return secondary(n.Type) })
+	return made && !has, err
 }
 
 func (viewRecoveryCode) Understands(_ *Cursor, _ *tenant.Step, in *Answer) bool {
@@ -133,12 +144,16 @@ func (viewRecoveryCode) Take(c *Cursor, _ *tenant.Step, in *Answer) error {
 	for i, code := range codes {
 		hashes[i] = hashRecoveryCode(code)
 	}
-	id := c.NewID()
-	sealed, err := sealRecoveryCodes(c, id, hashes)
-	if err != nil {
+	fresh := NewCredential{ID: c.NewID(), Type: recoveryCodeName}
+	if old, err := c.stored(recoveryCodeName); err != nil {
+		return err
+	} else if old != nil { // in its place, so that the old codes die
+		fresh.ID, fresh.Was = old.ID, old.Secret
+	}
+	if fresh.Secret, err = sealRecoveryCodes(c, fresh.ID, hashes); err != nil {
 		return err
 	}
-	c.Draft.Authenticators = append(c.Draft.Authenticators, NewCredential{ID: id, Type: recoveryCodeName, Secret: sealed})
+	c.Draft.Authenticators = append(c.Draft.Authenticators, fresh)
 	c.pass()
 	return nil
 }

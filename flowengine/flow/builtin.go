@@ -1,6 +1,10 @@
 package flow
 
-import "github.com/usher-id/usher/tenant"
+import (
+	"slices"
+
+	"github.com/usher-id/usher/tenant"
+)
 
 // The step that the derived flows name, for the steps that are about its claim.
 const identified = "identify"
@@ -21,10 +25,6 @@ func (k *checker) derive() {
 			continue
 		}
 		make, prove := secondFactors(cfg)
-		if !methods[id].Proves(stepIdentify) {
-			ways := primaryFor(cfg, id)
-			if len(ways) == 0 {
-				k.problem("/authenticators/primary", "NoPrimaryAuthenticator", "users who identify by %s need a primary authenticator", id)
 		switch id {
 		case idAnonymous:
 			signup = append(signup, tenant.Branch{Identification: id})
@@ -38,6 +38,10 @@ func (k *checker) derive() {
 			login = append(login, tenant.Branch{Identification: id, Steps: prove})
 			continue
 		}
+		if !methods[id].Proves(stepIdentify) {
+			ways := primaryFor(cfg, id)
+			if len(ways) == 0 {
+				k.problem("/authenticators/primary", "NoPrimaryAuthenticator", "users who identify by %s need a primary authenticator", id)
 			}
 			make = factors(cfg, stepCreateAuthenticator, ways, make)
 			if id == idEmail && cfg.Verification.Email.Required || id == idPhone && cfg.Verification.Phone.Required {
@@ -49,7 +53,8 @@ func (k *checker) derive() {
 		signup = append(signup, tenant.Branch{Identification: id, Steps: make})
 		login = append(login, tenant.Branch{Identification: id, Steps: append(prove, tenant.Step{Type: stepChangePassword})})
 	}
-	if len(login) == 0 && len(cfg.Flows.LoginFlows) == 0 {
+	strangers := func(b tenant.Branch) bool { return b.Identification != idSelectAccount }
+	if !slices.ContainsFunc(login, strangers) && len(cfg.Flows.LoginFlows) == 0 {
 		k.problem("/identifications/enabled", "NoWayIn", "with no identification and no login flow nobody can sign in")
 	}
 	var end []tenant.Step
@@ -66,18 +71,33 @@ func (k *checker) derive() {
 	for _, id := range cfg.Identifications.Enabled {
 		if k.beginsWith(defaultOf(tenant.Signup), id) && k.beginsWith(defaultOf(tenant.Login), id) {
 			both = append(both, tenant.Branch{Identification: id, SignupFlow: tenant.DefaultFlow, LoginFlow: tenant.DefaultFlow})
+		} else if id == idPasskey && k.beginsWith(defaultOf(tenant.Login), id) {
+			both = append(both, tenant.Branch{Identification: id, LoginFlow: tenant.DefaultFlow})
 		}
 	}
 	k.deriveOne(tenant.SignupLogin, both)
 	if cfg.Recovery.Enabled && branchFor(&tenant.Step{OneOf: branches(cfg.Authenticators.Primary)}, primaryPassword) >= 0 {
 		k.deriveOne(tenant.AccountRecovery, recovery,
-		} else if id == idPasskey && k.beginsWith(defaultOf(tenant.Login), id) {
-			both = append(both, tenant.Branch{Identification: id, LoginFlow: tenant.DefaultFlow})
 			tenant.Step{Type: stepSelectDestination}, tenant.Step{Type: stepVerifyRecoveryCode}, tenant.Step{Type: stepResetPassword})
 	}
-	any := append(branches(cfg.Authenticators.Primary), branches(cfg.Authenticators.Secondary)...)
-	if ref := defaultOf(tenant.Reauth); k.program.flows[ref] == nil && len(any) > 0 {
-		k.program.flows[ref] = &tenant.Flow{Name: ref.Name, Steps: []tenant.Step{{Type: stepAuthenticate, OneOf: any}}}
+	k.deriveReauth()
+}
+
+// RecoveryCodesFlow is the derived reauth flow in which a user gets new recovery
+// codes; the old ones die.
+const RecoveryCodesFlow = "recovery_codes"
+
+func (k *checker) deriveReauth() {
+	a := &k.program.config.Authenticators
+	prove := tenant.Step{Type: stepAuthenticate, OneOf: append(branches(a.Primary), branches(a.Secondary)...)}
+	add := func(name string, steps ...tenant.Step) {
+		if ref := (tenant.FlowRef{Type: tenant.Reauth, Name: name}); k.program.flows[ref] == nil && len(prove.OneOf) > 0 {
+			k.program.flows[ref] = &tenant.Flow{Name: name, Steps: steps}
+		}
+	}
+	add(tenant.DefaultFlow, prove)
+	if a.RecoveryCodes.Enabled && len(a.Secondary) > 0 && a.SecondaryMode != tenant.SecondaryDisabled {
+		add(RecoveryCodesFlow, prove, tenant.Step{Type: stepViewRecoveryCode})
 	}
 }
 
@@ -111,26 +131,6 @@ func primaryFor(cfg *tenant.Config, id string) []tenant.Branch {
 	return out
 }
 
-// secondFactors are the steps that set up and that ask for a second factor.
-func secondFactors(cfg *tenant.Config) (make, prove []tenant.Step) {
-	a := &cfg.Authenticators
-	ways := branches(a.Secondary)
-	if len(ways) == 0 || a.SecondaryMode == tenant.SecondaryDisabled {
-		return nil, nil
-	}
-	ask := tenant.Step{Type: stepAuthenticate, Optional: true, OneOf: ways}
-	if a.RecoveryCodes.Enabled {
-		ask.OneOf = append(ask.OneOf, tenant.Branch{Authentication: recoveryCodeName})
-	}
-	if a.DeviceToken.Enabled {
-		ask.OneOf = append(ask.OneOf, tenant.Branch{Authentication: deviceTokenName})
-	}
-	prove = []tenant.Step{ask}
-	if a.SecondaryMode == tenant.SecondaryRequired {
-		prove[0].Optional, prove[0].EnrollmentAllowed = false, true
-		make = []tenant.Step{{Type: stepCreateAuthenticator, OneOf: ways}, {Type: stepViewRecoveryCode}}
-		prove = append(prove, tenant.Step{Type: stepViewRecoveryCode})
-	}
 // factors is a step of first factors with what comes after it.
 func factors(cfg *tenant.Config, step string, ways []tenant.Branch, then []tenant.Step) []tenant.Step {
 	first := tenant.Step{Type: step, OneOf: ways}
@@ -155,6 +155,26 @@ func afterPasskey(cfg *tenant.Config, then []tenant.Step) []tenant.Step {
 	return slices.DeleteFunc(slices.Clone(then), func(s tenant.Step) bool { return s.Type != stepCheckAccountStatus })
 }
 
+// secondFactors are the steps that set up and that ask for a second factor.
+func secondFactors(cfg *tenant.Config) (make, prove []tenant.Step) {
+	a := &cfg.Authenticators
+	ways := branches(a.Secondary)
+	if len(ways) == 0 || a.SecondaryMode == tenant.SecondaryDisabled {
+		return nil, nil
+	}
+	ask := tenant.Step{Type: stepAuthenticate, Optional: true, OneOf: ways}
+	if a.RecoveryCodes.Enabled {
+		ask.OneOf = append(ask.OneOf, tenant.Branch{Authentication: recoveryCodeName})
+	}
+	if a.DeviceToken.Enabled {
+		ask.OneOf = append(ask.OneOf, tenant.Branch{Authentication: deviceTokenName})
+	}
+	prove = []tenant.Step{ask}
+	if a.SecondaryMode == tenant.SecondaryRequired {
+		prove[0].Optional, prove[0].EnrollmentAllowed, prove[0].Grace = false, true, a.Grace()
+		make = []tenant.Step{{Type: stepCreateAuthenticator, OneOf: ways, Grace: a.Grace()}, {Type: stepViewRecoveryCode}}
+		prove = append(prove, tenant.Step{Type: stepViewRecoveryCode})
+	}
 	return make, prove
 }
 

@@ -3,6 +3,7 @@ package flow
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/usher-id/usher/tenant"
 )
@@ -31,10 +32,11 @@ type facts struct {
 	identified bool // the user has said who they are
 	proved     bool // and proved it
 	credential bool // a credential was made
+	anonymous  bool // on some way: the user has no identity, and gets none in this flow
 }
 
 func (a facts) and(b facts) facts {
-	return facts{a.identified && b.identified, a.proved && b.proved, a.credential && b.credential}
+	return facts{a.identified && b.identified, a.proved && b.proved, a.credential && b.credential, a.anonymous || b.anonymous}
 }
 
 // check proves one flow of the tenant.
@@ -130,6 +132,11 @@ func (k *checker) step(t tenant.FlowType, s *tenant.Step, here string, named map
 	}
 }
 
+// shows says whether steps of a type show recovery codes.
+func shows(stepType string) bool {
+	return stepType == stepViewRecoveryCode || stepType == "recovery_code"
+}
+
 // branching says whether steps of a type offer branches.
 func branching(stepType string) bool {
 	return stepType == stepIdentify || stepType == stepAuthenticate || stepType == stepCreateAuthenticator
@@ -153,7 +160,7 @@ func (k *checker) plain(s *tenant.Step, here string, in facts, sent bool) facts 
 			k.problem(here, "MadeBeforeProof", "a password is reset before the user has proved who they are")
 		}
 		in.credential = true
-	case stepChangePassword, stepCheckAccountStatus:
+	case stepChangePassword, stepCheckAccountStatus, stepTerminateOtherSessions:
 		if !in.proved {
 			k.problem(here, "BeforeProof", "a step of type %s comes after the proof", s.Type)
 		}
@@ -175,12 +182,17 @@ func (k *checker) branches(t tenant.FlowType, s *tenant.Step, here string, named
 			k.problem(at, "TwoMethods", "a branch has an identification or an authentication, not both")
 		case !ok || !m.For(s.Type) || (s.Type == stepIdentify) != (b.Identification != ""):
 			k.problem(at, "UnknownMethod", "there is no %s %q in a step of type %s", methodKey(s), b.Method(), s.Type)
+		case confined[b.Method()] != nil && !slices.Contains(confined[b.Method()], t):
+			k.problem(at, "NotHere", "%s %q does not belong in a %s flow", methodKey(s), b.Method(), t)
+		case s.Type == stepIdentify && (b.Method() == idAnonymous && in.identified || in.anonymous):
+			k.problem(at, "NotHere", "an anonymous user has no identity: only promotion gives them one")
 		case seen[b.Method()]:
 			k.problem(at, "DuplicateBranch", "another branch of this step takes %q already", b.Method())
 		default:
 			after.identified = after.identified || s.Type == stepIdentify
 			after.proved = after.proved || m.Proves(s.Type)
-			after.credential = after.credential || s.Type == stepCreateAuthenticator
+			after.credential = after.credential || s.Type == stepCreateAuthenticator || b.Method() == idAnonymous // who has none
+			after.anonymous = after.anonymous || b.Method() == idAnonymous
 		}
 		seen[b.Method()] = true
 		if b.TargetStep != "" && !named[b.TargetStep] {
@@ -228,6 +240,10 @@ func (k *checker) onward(t tenant.FlowType, s *tenant.Step, b *tenant.Branch, at
 			continue
 		}
 		switch {
+		case r.ref.Type == tenant.Signup && b.Identification == idPasskey:
+			if r.ref.Name != "" {
+				k.problem(at+"/"+r.key, "NotHere", "whoever has a passkey has signed up")
+			}
 		case r.ref.Name == "":
 			k.problem(at+"/"+r.key, "Required", "%s is required in a signup_login flow", r.key)
 		case k.program.flows[r.ref] == nil:
@@ -236,10 +252,6 @@ func (k *checker) onward(t tenant.FlowType, s *tenant.Step, b *tenant.Branch, at
 			k.problem(at+"/"+r.key, "CannotContinue", "the %s flow %q does not begin by identifying with %s", r.ref.Type, r.ref.Name, b.Identification)
 		}
 	}
-		case r.ref.Type == tenant.Signup && b.Identification == idPasskey:
-			if r.ref.Name != "" {
-				k.problem(at+"/"+r.key, "NotHere", "whoever has a passkey has signed up")
-			}
 	if t == tenant.SignupLogin && len(b.Steps) > 0 {
 		k.problem(at+"/steps", "Unreachable", "a signup_login flow goes on in another flow after this branch")
 	}

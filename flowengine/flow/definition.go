@@ -2,6 +2,7 @@ package flow
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/usher-id/usher/tenant"
 )
@@ -11,19 +12,23 @@ import (
 type Program struct {
 	config *tenant.Config
 	flows  map[tenant.FlowRef]*tenant.Flow
+
+	sessions map[tenant.FlowRef]bool // those that look at the session of the device
 }
 
 // Config is what the program was compiled from; it must not be changed.
 func (p *Program) Config() *tenant.Config { return p.config }
 
 // Flows names every flow there is, derived ones included, by type and then in
-// the tenant's order with a derived default first.
+// the tenant's order with the derived ones first.
 func (p *Program) Flows() []tenant.FlowRef {
 	var refs []tenant.FlowRef
 	for _, t := range tenant.FlowTypes {
 		own := p.config.Flows.Of(t)
-		if ref := defaultOf(t); p.flows[ref] != nil && !defined(own, tenant.DefaultFlow) {
-			refs = append(refs, ref)
+		for _, name := range []string{tenant.DefaultFlow, RecoveryCodesFlow} { // what is derived
+			if ref := (tenant.FlowRef{Type: t, Name: name}); p.flows[ref] != nil && !defined(own, name) {
+				refs = append(refs, ref)
+			}
 		}
 		for i := range own {
 			refs = append(refs, tenant.FlowRef{Type: t, Name: own[i].Name})
@@ -36,12 +41,20 @@ func (p *Program) Flows() []tenant.FlowRef {
 // changed.
 func (p *Program) Flow(ref tenant.FlowRef) *tenant.Flow { return p.flows[ref] }
 
+// AboutSession says whether a flow is about who is signed in, or asks about it.
+func (p *Program) AboutSession(ref tenant.FlowRef) bool {
+	if ref.Type == tenant.Reauth || ref.Type == tenant.Promote {
+		return true
+	}
+	return p.sessions[ref]
+}
+
 // Compile checks a configuration's flows whole and derives the default ones. A
 // Program that compiles can't meet an unknown step, method or target at run
 // time, and none of its runs opens a session for somebody who proved nothing.
 // With problems there is no Program.
 func Compile(cfg *tenant.Config) (*Program, []tenant.Problem) {
-	p := &Program{config: cfg, flows: map[tenant.FlowRef]*tenant.Flow{}}
+	p := &Program{config: cfg, flows: map[tenant.FlowRef]*tenant.Flow{}, sessions: map[tenant.FlowRef]bool{}}
 	k := &checker{program: p}
 	where := map[*tenant.Flow]string{}
 	var order []tenant.FlowRef
@@ -67,7 +80,18 @@ func Compile(cfg *tenant.Config) (*Program, []tenant.Problem) {
 	if len(k.problems) > 0 {
 		return nil, k.problems
 	}
+	for ref, f := range p.flows {
+		p.sessions[ref] = asksSession(f.Steps)
+	}
 	return p, nil
+}
+
+func asksSession(steps []tenant.Step) bool {
+	return slices.ContainsFunc(steps, func(s tenant.Step) bool {
+		return s.Type == stepTerminateOtherSessions || slices.ContainsFunc(s.OneOf, func(b tenant.Branch) bool {
+			return b.Identification == idSelectAccount || asksSession(b.Steps)
+		})
+	})
 }
 
 func defined(flows []tenant.Flow, name string) bool {

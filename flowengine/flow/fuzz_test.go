@@ -10,7 +10,8 @@ import (
 )
 
 // users are the people of the fuzzed worlds.
-const users = `{"Users":[
+const users = `{"Signed":"u2","Proof":"pwd","Others":true,"Users":[
+ {"ID":"u9","Anonymous":true},
  {"ID":"u1","Claims":[{"kind":"email","value":"a@b.c"},{"kind":"phone","value":"+85298765432"},{"kind":"username","value":"ab"}],"Authenticators":[{"id":"a1","type":"primary_password","secret":"h:12345678"}]},
  {"ID":"u2","Claims":[{"kind":"email","value":"b@b.c"}],"Authenticators":[{"id":"a2","type":"primary_password","secret":"old:pw"}]},
  {"ID":"u3","Claims":[{"kind":"email","value":"c@b.c"}]},
@@ -25,9 +26,15 @@ func FuzzStep(f *testing.F) {
 	f.Add("login", "{\"identification\":\"email\",\"login_id\":\"c@b.c\"}\n{\"authentication\":\"primary_password\",\"password\":\"\"}")
 	f.Add("signup", "{\"identification\":\"username\",\"login_id\":\"new\"}\n\n{\"identification\":\"phone\",\"login_id\":\"+85298765433\"}\n{\"authentication\":\"primary_password\",\"new_password\":\"abcdefghi\"}")
 	f.Add("signup_login", `{"identification":"email","login_id":"x@b.c","authentication":"primary_password","new_password":"abcdefghi"}`)
+	f.Add("login", `{"identification":"select_account"}`)
+	f.Add("signup", `{"identification":"anonymous"}`)
+	f.Add("promote", `{"identification":"email","login_id":"new@b.c","authentication":"primary_password","new_password":"abcdefghi"}`)
+	f.Add("promote", `{"identification":"anonymous"}`)
+	f.Add("reauth", `{"authentication":"primary_password","password":"pw"}`)
+	f.Add("account_recovery", "{\"identification\":\"email\",\"login_id\":\"a@b.c\"}\n{\"index\":0}\n{\"account_recovery_code\":\"1\",\"new_password\":\"abcdefghi\"}")
 	f.Add("signup_login", `[null,{"identification":{}},1e999]`)
 	cfg := tenant.DefaultConfig()
-	cfg.Identifications.Enabled = []string{idEmail, idPhone, idUsername, idOAuth}
+	cfg.Identifications.Enabled = []string{idEmail, idPhone, idUsername, idOAuth, idAnonymous, idSelectAccount}
 	cfg.OAuthProviders = []tenant.OAuthProvider{{Alias: "google", Type: "google"}}
 	p, problems := Compile(cfg)
 	if problems != nil {
@@ -48,6 +55,11 @@ func FuzzCompile(f *testing.F) {
 	f.Add(`{"signup_login_flows":[{"name":"default","steps":[{"type":"identify","one_of":[{"identification":"email","login_flow":"default","signup_flow":"default"}]}]}]}`, script)
 	f.Add(`{"login_flows":[{"name":"default","steps":[{"type":"identify","one_of":[{"identification":"passkey"}]},{"type":"prompt_create_passkey"}]}]}`,
 		"{\"identification\":\"passkey\",\"assertion_response\":{\"id\":\"AAAA\",\"challenge\":\"challenge1\",\"count\":1}}\n{\"skip\":true}")
+	f.Add(`{"login_flows":[{"name":"default","steps":[{"type":"identify","one_of":[{"identification":"select_account"},{"identification":"email","steps":[{"type":"authenticate","one_of":[{"authentication":"primary_password"}]}]}]},{"type":"terminate_other_sessions"}]}]}`,
+		"{\"identification\":\"select_account\",\"terminate_other_sessions\":true}\n\n{\"identification\":\"email\",\"login_id\":\"a@b.c\",\"authentication\":\"primary_password\",\"password\":\"12345678\"}\n{\"terminate_other_sessions\":true}")
+	f.Add(`{"reauth_flows":[{"name":"default","steps":[{"type":"authenticate","one_of":[{"authentication":"primary_password"}]},{"type":"recovery_code"}]}]}`, "{\"authentication\":\"primary_password\",\"password\":\"pw\",\"confirm_recovery_code\":true}")
+	f.Add(`{"signup_flows":[{"name":"default","steps":[{"type":"identify","one_of":[{"identification":"anonymous"}]},{"type":"identify","one_of":[{"identification":"email"}]}]}],"promote_flows":[{"name":"default","steps":[{"type":"identify","one_of":[{"identification":"email"}]},{"type":"create_authenticator","one_of":[{"authentication":"primary_oob_otp_email","verification_required":false}]}]}]}`,
+		"{\"identification\":\"anonymous\"}\n\n{\"identification\":\"email\",\"login_id\":\"new@b.c\",\"authentication\":\"primary_oob_otp_email\"}")
 	f.Fuzz(func(t *testing.T, flows, script string) {
 		cfg := tenant.DefaultConfig()
 		if json.Unmarshal([]byte(flows), &cfg.Flows) != nil {
@@ -71,7 +83,10 @@ func walkAll(t *testing.T, p *Program, ref tenant.FlowRef, script string) {
 	if err := json.Unmarshal([]byte(users), w); err != nil {
 		t.Fatal(err)
 	}
-	r, err := p.Start(w, ref, "")
+	if ref.Type == tenant.Promote {
+		w.Signed = "u9"
+	}
+	r, err := p.Start(w, ref, w.Signed)
 	if err != nil {
 		return
 	}
@@ -94,11 +109,17 @@ func walkAll(t *testing.T, p *Program, ref tenant.FlowRef, script string) {
 		}
 		w.apply(r.Effects)
 		for _, e := range r.Effects {
-			if open, ok := e.(Open); ok {
-				made := len(r.Effects) > 1 && reflect.TypeOf(r.Effects[0]) == reflect.TypeOf(Create{}) && r.Effects[0].(Create).NewUser
+			switch e := e.(type) {
+			case Open:
+				create, _ := r.Effects[0].(Create)
+				made := create.NewUser || create.Promotes
 				// A login that ends has its proof in the state or in this input.
-				if !made && len(w.proved) == 0 && len(before.AMR) == 0 || open.User == "" || len(open.AMR) == 0 {
-					t.Fatalf("a session for %q without a proof", open.User)
+				if !made && (len(w.proved) == 0 && len(before.AMR) == 0 || len(e.AMR) == 0) || e.User == "" {
+					t.Fatalf("a session for %q without a proof", e.User)
+				}
+			case Resume:
+				if e.Session != w.Session().ID || r.State.User != w.Signed {
+					t.Fatalf("%q goes on with the session %q", r.State.User, e.Session)
 				}
 			}
 		}

@@ -50,6 +50,7 @@ func (o Option) MarshalJSON() ([]byte, error) { return marshal(o.Show) }
 type Verdict struct {
 	Claim   tenant.Claim // who the user says they are, or what was set up
 	Shown   string       // the claim as the user wrote it
+	User    string       // whom the method knows it to be, without a claim
 	Also    []string     // what the claim may be kept as, besides its value
 	AMR     []string     // what was proved (RFC 8176)
 	Pending any          // when set, the conversation goes on, and this is remembered
@@ -77,10 +78,10 @@ const (
 	stepResetPassword       = "reset_password"
 	stepFillUserProfile     = "fill_user_profile"
 	stepCheckAccountStatus  = "check_account_status"
-)
 	stepPromptCreatePasskey = "prompt_create_passkey"
 
 	stepTerminateOtherSessions = "terminate_other_sessions"
+)
 
 // The names of the methods.
 const (
@@ -88,16 +89,16 @@ const (
 	idPhone    = "phone"
 	idUsername = "username"
 	idOAuth    = "oauth"
-
 	idPasskey  = tenant.PasskeyKind
 
 	idAnonymous     = "anonymous"
 	idSelectAccount = "select_account"
+
 	primaryPassword   = "primary_password"
 	primaryOOBEmail   = "primary_oob_otp_email"
 	primaryOOBSMS     = "primary_oob_otp_sms"
-	secondaryPassword = "secondary_password"
 	primaryPasskey    = tenant.PasskeyAuthenticator
+	secondaryPassword = "secondary_password"
 	secondaryOOBEmail = "secondary_oob_otp_email"
 	secondaryOOBSMS   = "secondary_oob_otp_sms"
 	secondaryTOTP     = "secondary_totp"
@@ -126,23 +127,23 @@ func init() { // the tables and what they name refer to each other
 		stepFillUserProfile:     fillUserProfile{},
 		"user_profile":          fillUserProfile{},
 		stepCheckAccountStatus:  checkAccountStatus{},
-	}
 		stepPromptCreatePasskey: promptCreatePasskey{},
 
 		stepTerminateOtherSessions: terminateOtherSessions{},
+	}
 	methods = map[string]Method{
 		idEmail:           loginID{kind: idEmail},
 		idPhone:           loginID{kind: idPhone},
 		idUsername:        loginID{kind: idUsername},
 		idOAuth:           oauth{},
-		primaryPassword:   password{name: primaryPassword, amr: []string{"pwd"}},
 		idPasskey:         usernameless{},
 		idAnonymous:       anonymous{},
 		idSelectAccount:   selectAccount{},
+		primaryPassword:   password{name: primaryPassword, amr: []string{"pwd"}},
 		primaryOOBEmail:   oob{name: primaryOOBEmail, kind: idEmail, amr: []string{"otp"}},
 		primaryOOBSMS:     oob{name: primaryOOBSMS, kind: idPhone, amr: []string{"otp", "sms"}},
-		secondaryPassword: password{name: secondaryPassword, amr: []string{"pwd", "mfa"}},
 		primaryPasskey:    passkey{},
+		secondaryPassword: password{name: secondaryPassword, amr: []string{"pwd", "mfa"}},
 		secondaryOOBEmail: oob{name: secondaryOOBEmail, kind: idEmail, amr: []string{"otp", "mfa"}},
 		secondaryOOBSMS:   oob{name: secondaryOOBSMS, kind: idPhone, amr: []string{"otp", "sms", "mfa"}},
 		secondaryTOTP:     totp{},
@@ -151,7 +152,6 @@ func init() { // the tables and what they name refer to each other
 	}
 }
 
-// secondary says whether a method is a second factor.
 // confined methods stand in flows of these types alone.
 var confined = map[string][]tenant.FlowType{
 	idAnonymous:     {tenant.Signup},
@@ -159,6 +159,7 @@ var confined = map[string][]tenant.FlowType{
 	idSelectAccount: {tenant.Login},
 }
 
+// secondary says whether a method is a second factor.
 func secondary(method string) bool {
 	switch method {
 	case secondaryPassword, secondaryOOBEmail, secondaryOOBSMS, secondaryTOTP:

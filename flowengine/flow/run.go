@@ -19,6 +19,11 @@ func (p *Program) Start(w World, ref tenant.FlowRef, user string, inputs ...Inpu
 	if err := p.open(ref, user); err != nil {
 		return c.result(nil), err
 	}
+	if ref.Type == tenant.Promote {
+		if err := c.promotable(); err != nil {
+			return c.result(nil), err
+		}
+	}
 	return c.walk(inputs)
 }
 
@@ -210,14 +215,24 @@ func (c *Cursor) end() (*Action, error) {
 			return nil, err
 		}
 	}
+	if err := c.stillSignedIn(); err != nil {
+		return nil, err
+	}
 	c.Done = true
 	if !c.Draft.Empty() || len(c.Proved) > 0 {
-		c.Do(Create{c.User, c.Draft, c.Proved})
+		c.Do(Create{User: c.User, Draft: c.Draft, Proved: c.Proved, Promotes: c.Ref.Type == tenant.Promote})
 	}
 	if c.Draft.NewPassword != "" {
 		c.Do(Forget{User: c.User, Sessions: c.Ref.Type == tenant.AccountRecovery && c.Config().Recovery.RevokeSessions})
 	}
-	if c.Ref.Type != tenant.AccountRecovery {
+	if c.EndOthers || c.Ref.Type == tenant.Promote { // an anonymous session's token doesn't become a full user's
+		c.Do(EndOthers{c.User})
+	}
+	switch {
+	case c.Ref.Type == tenant.AccountRecovery:
+	case c.Selected != "":
+		c.Do(Resume{Session: c.Selected, AMR: c.AMR, Renewed: c.Renews})
+	default:
 		c.Do(Open{c.User, c.AMR})
 	}
 	if c.Device {
@@ -225,6 +240,15 @@ func (c *Cursor) end() (*Action, error) {
 	}
 	c.Draft = Draft{} // it is no longer a draft, and a finished state keeps no hash
 	return finished, nil
+}
+
+// promotable refuses a user who is a full one already.
+func (c *Cursor) promotable() error {
+	account, err := c.Account(c.User)
+	if err == nil && (account == nil || !account.Anonymous) {
+		err = tenant.ErrFlowNotAllowed.Says("only an anonymous user can be promoted")
+	}
+	return err
 }
 
 // mayEnter looks at the account itself, at the last moment, when the user has

@@ -25,7 +25,12 @@ type State struct {
 	AMR     []string                `json:"amr,omitempty"`     // what was proved (RFC 8176)
 	Change  string                  `json:"change,omitempty"`  // why the password has to change, if it has to
 	Device  bool                    `json:"device,omitempty"`  // remember this device when the flow ends
-	Done    bool                    `json:"done,omitempty"`
+
+	Selected  string `json:"selected,omitempty"`   // the session that the user goes on with
+	Renews    bool   `json:"renews,omitempty"`     // and has proved themselves again
+	EndOthers bool   `json:"end_others,omitempty"` // end the user's other sessions when the flow ends
+
+	Done bool `json:"done,omitempty"`
 }
 
 // Draft is what a run will write if it ends well.
@@ -53,7 +58,8 @@ type NewIdentity struct {
 type NewCredential struct {
 	ID     string `json:"id"` // UUIDv7; sealed secrets are bound to it
 	Type   string `json:"type"`
-	Secret string `json:"secret"` // a hash, a sealed key, or an address
+	Secret string `json:"secret"`        // a hash, a sealed key, or an address
+	Was    string `json:"was,omitempty"` // what the user's authenticator with this id holds, when it is replaced
 }
 
 // Input is one answer of the client: a JSON object, still raw.

@@ -1,6 +1,10 @@
 package flow
 
-import "github.com/usher-id/usher/tenant"
+import (
+	"slices"
+
+	"github.com/usher-id/usher/tenant"
+)
 
 // authenticate asks the user to prove it with a credential they have.
 type authenticate struct{}
@@ -15,12 +19,17 @@ func (authenticate) Offer(c *Cursor, s *tenant.Step) (*Action, error) {
 			return nil, err
 		}
 	}
+	if c.selectedProof(s) {
+		return nil, nil
+	}
 	all, _, err := options(c, s)
 	if err != nil {
 		return nil, err
 	}
 	if len(all) == 0 {
 		switch {
+		case c.Now().Before(s.Grace):
+			return nil, nil
 		case s.EnrollmentAllowed && len(c.AMR) > 0:
 			return createAuthenticator{}.Offer(c, enrolment(s))
 		case s.Optional:
@@ -66,6 +75,17 @@ func (authenticate) Take(c *Cursor, s *tenant.Step, in *Answer) error {
 	return takeFactor(c, s, in)
 }
 
+// selectedProof says whether the session that the user selected was opened with
+// a second factor, when that is all that the step asks for.
+func (c *Cursor) selectedProof(s *tenant.Step) bool {
+	if c.Selected == "" || !slices.Contains(c.AMR, "mfa") {
+		return false
+	}
+	return !slices.ContainsFunc(s.OneOf, func(b tenant.Branch) bool {
+		return !secondary(b.Method()) && b.Method() != recoveryCodeName && b.Method() != deviceTokenName
+	})
+}
+
 // enrolment is the step as it is for a user who has none of its methods yet.
 func enrolment(s *tenant.Step) *tenant.Step {
 	e := *s
@@ -81,6 +101,7 @@ func takeFactor(c *Cursor, s *tenant.Step, in *Answer) error {
 	}
 	for _, m := range v.AMR {
 		c.amr(m)
+		c.Renews = c.Selected != ""
 	}
 	c.mark(s, v.Claim)
 	c.enter(i)

@@ -14,6 +14,9 @@ func (createAuthenticator) Offer(c *Cursor, s *tenant.Step) (*Action, error) {
 	if c.Pending != nil {
 		return prompt(c, s)
 	}
+	if c.Now().Before(s.Grace) {
+		return nil, nil
+	}
 	all, _, err := options(c, s)
 	if err != nil || len(all) == 0 {
 		return nil, err

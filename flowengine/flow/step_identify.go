@@ -43,7 +43,7 @@ func (identify) Take(c *Cursor, s *tenant.Step, in *Answer) error {
 	if err := c.Allow(limit, ""); err != nil {
 		return err
 	}
-	owner, err := c.AccountByClaim(v.Claim, v.Also...)
+	owner, err := c.owner(v)
 	if err != nil {
 		return err
 	}
@@ -63,9 +63,23 @@ func (identify) Take(c *Cursor, s *tenant.Step, in *Answer) error {
 	if err := c.claim(v, owner, s.OneOf[i].OnFailure); err != nil {
 		return err
 	}
+	for _, m := range v.AMR {
+		c.amr(m)
+	}
 	c.mark(s, c.Claim)
 	c.enter(i)
 	return nil
+}
+
+// owner finds who is meant; nil when it is nobody.
+func (c *Cursor) owner(v Verdict) (*tenant.Account, error) {
+	switch {
+	case v.User != "":
+		return c.Account(v.User)
+	case v.Claim.Value == "": // anonymous
+		return nil, nil
+	}
+	return c.AccountByClaim(v.Claim, v.Also...)
 }
 
 // claim makes the claim mean what it means in this flow.
@@ -75,6 +89,10 @@ func (c *Cursor) claim(v Verdict, owner *tenant.Account, onFailure string) error
 	case c.Ref.Type == tenant.Signup || c.Ref.Type == tenant.Promote:
 		if owner != nil {
 			return tenant.ErrDuplicatedIdentity
+		}
+		if v.Claim.Value == "" { // anonymous
+			c.Draft.NewUser, c.User = true, c.NewID()
+			return nil
 		}
 		if err := CheckNewClaim(&c.Config().LoginIDs, v.Claim); err != nil {
 			return err

@@ -28,8 +28,10 @@ import (
 //	back N                go back to the state after N moves (an old state token)
 //	wait N                N seconds pass
 //	approve               the link of the last message is followed and approved
+//	keep                  the first recovery code shown is $KEPT from now on
 //	device TOKEN          the device shows this token
-//	signed USER           this user is signed in
+//	signed USER AMR ...   this user is signed in, and was proved so
+//	elsewhere             and on another device too
 //	limit N               from here on every bucket holds N tries
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.flow")
@@ -56,6 +58,7 @@ type player struct {
 	now     []byte   // nil before a run
 	last    Result
 	refused error
+	kept    string
 	begin   *tenant.FlowRef
 	batch   []Input
 }
@@ -148,10 +151,14 @@ func (p *player) play() {
 			if got := p.world.last.Target.Value; got != rest {
 				p.Fatalf("line %d: the message goes to %s", n, got)
 			}
+		case "keep":
+			p.kept = p.expand("$RECOVERY")
 		case "device":
 			p.world.Device = rest
 		case "signed":
-			p.world.Signed = rest
+			p.world.Signed, p.world.Proof, _ = strings.Cut(rest, " ")
+		case "elsewhere":
+			p.world.Others = true
 		case "limit":
 			fmt.Sscan(rest, &p.world.limit)
 			p.world.used = nil
@@ -195,6 +202,7 @@ func (p *player) expand(s string) string {
 	if strings.Contains(s, "$TOTP") {
 		s = strings.ReplaceAll(s, "$TOTP", p.totp())
 	}
+	s = strings.ReplaceAll(s, "$KEPT", p.kept)
 	if strings.Contains(s, "$RECOVERY") {
 		s = strings.ReplaceAll(s, "$RECOVERY", p.last.Action.Data["recovery_codes"].([]string)[0])
 	}

@@ -45,6 +45,9 @@ type World interface {
 	AccountByClaim(claim tenant.Claim, also ...string) (*tenant.Account, error)
 	// Account reads a user by id; nil when there is none any more.
 	Account(user string) (*tenant.Account, error)
+	// OtherSessions says whether a user is signed in by another session than
+	// the one that asks.
+	OtherSessions(user string) (bool, error)
 	// Identities lists a user's claims.
 	Identities(user string) ([]tenant.Identity, error)
 
@@ -59,19 +62,16 @@ type World interface {
 	Seal(authenticator, plain string) (string, error)
 	Unseal(authenticator, sealed string) (string, error)
 
-	// ProviderReady says whether an OAuth provider has its credentials.
-	ProviderReady(alias string) bool
-}
 	// Passkeys speaks WebAuthn.
 	Passkeys() Passkeys
 	// Plausible is 64 bytes that stand for something of somebody who may not
 	// exist: the same for the same subject, and nothing a client could foretell.
 	Plausible(subject string) []byte
 
+	// ProviderReady says whether an OAuth provider has its credentials.
+	ProviderReady(alias string) bool
+}
 
-// Limit names a kind of try that is counted. Which buckets it fills, and how
-// large they are, is the tenant's configuration.
-type Limit string
 // Passkeys is the relying party of the tenant (WebAuthn level 3 section 7).
 // Options are what a client hands to navigator.credentials, {"publicKey": ...};
 // a session is what has to be remembered to check the answer.
@@ -94,6 +94,9 @@ type Passkeys interface {
 	FinishAssertion(session, response json.RawMessage, p tenant.Passkey) (fresh tenant.Passkey, verified bool, err error)
 }
 
+// Limit names a kind of try that is counted. Which buckets it fills, and how
+// large they are, is the tenant's configuration.
+type Limit string
 
 // The limits.
 const (
@@ -101,10 +104,10 @@ const (
 	LimitIdentify     Limit = "identify"
 	LimitPassword     Limit = "password"
 	LimitTOTP         Limit = "totp"
+	LimitPasskey      Limit = "passkey"
 	LimitRecoveryCode Limit = "recovery_code"
 	LimitDeviceToken  Limit = "device_token"
 	LimitOTP          Limit = "otp"        // a try at any one-time code
-	LimitPasskey      Limit = "passkey"
 	LimitSendEmail    Limit = "send_email" // subject: the address
 	LimitSendSMS      Limit = "send_sms"   // subject: the number; WhatsApp counts here too
 )
@@ -119,7 +122,8 @@ type (
 	Create struct {
 		User string
 		Draft
-		Proved []tenant.Claim // identities and addresses among these are verified
+		Proved   []tenant.Claim // identities and addresses among these are verified
+		Promotes bool           // the user is anonymous no longer
 	}
 	// Update replaces the secret of an authenticator that holds Was. When it
 	// holds something else by now, a Must is a refusal of the whole move
@@ -140,6 +144,15 @@ type (
 	// Use ends a code that was right; when it has ended by now the move is
 	// refused (tenant.ErrOTPExpired).
 	Use struct{ Code string }
+	// EndOthers ends the user's other sessions.
+	EndOthers struct{ User string }
+	// Resume goes on with the session that the user selected; with a further
+	// proof it is renewed.
+	Resume struct {
+		Session string
+		AMR     []string
+		Renewed bool
+	}
 	// Open opens a session for the user.
 	Open struct {
 		User string
@@ -154,10 +167,12 @@ type (
 	}
 )
 
-func (Create) effect()   {}
-func (Update) effect()   {}
-func (Send) effect()     {}
-func (Use) effect()      {}
-func (Open) effect()     {}
-func (Remember) effect() {}
-func (Forget) effect()   {}
+func (Create) effect()    {}
+func (Update) effect()    {}
+func (Send) effect()      {}
+func (Use) effect()       {}
+func (EndOthers) effect() {}
+func (Resume) effect()    {}
+func (Open) effect()      {}
+func (Remember) effect()  {}
+func (Forget) effect()    {}

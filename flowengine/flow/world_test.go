@@ -17,6 +17,7 @@ type world struct {
 	Users []struct {
 		ID             string
 		Disabled       bool
+		Anonymous      bool
 		Claims         []tenant.Claim
 		Keys           []string // of the claims; the value where there is none
 		Authenticators []tenant.Authenticator
@@ -27,6 +28,8 @@ type world struct {
 	codes  map[string]*fakeCode
 	Device string
 	Signed string // who is signed in
+	Proof  string // how they were proved, separated by spaces
+	Others bool   // and whether elsewhere too
 	limit  int
 	used   map[string]int
 	now    int64 // seconds after the beginning
@@ -66,7 +69,7 @@ func (w *world) AccountByClaim(c tenant.Claim, also ...string) (*tenant.Account,
 func (w *world) Account(user string) (*tenant.Account, error) {
 	for _, u := range w.Users {
 		if u.ID == user {
-			a := &tenant.Account{User: tenant.User{ID: u.ID, State: tenant.UserActive}, Authenticators: u.Authenticators}
+			a := &tenant.Account{User: tenant.User{ID: u.ID, State: tenant.UserActive, Anonymous: u.Anonymous}, Authenticators: u.Authenticators}
 			if u.Disabled {
 				a.State = tenant.UserDisabled
 			}
@@ -124,11 +127,16 @@ func (w *world) apply(effects []Effect) {
 				if w.Users[i].ID != e.User {
 					continue
 				}
-				for _, n := range e.Authenticators {
-					w.Users[i].Authenticators = append(w.Users[i].Authenticators, tenant.Authenticator{ID: n.ID, Type: n.Type, Secret: n.Secret})
-				}
 				for _, n := range e.Identities {
 					w.Users[i].Claims = append(w.Users[i].Claims, n.Claim)
+				}
+				w.Users[i].Anonymous = w.Users[i].Anonymous && !e.Promotes
+				for _, n := range e.Authenticators {
+					if j := slices.IndexFunc(w.Users[i].Authenticators, func(a tenant.Authenticator) bool { return a.ID == n.ID && a.Secret == n.Was }); j >= 0 {
+						w.Users[i].Authenticators[j].Secret = n.Secret
+						continue
+					}
+					w.Users[i].Authenticators = append(w.Users[i].Authenticators, tenant.Authenticator{ID: n.ID, Type: n.Type, Secret: n.Secret})
 				}
 			}
 		case Remember:
@@ -145,11 +153,12 @@ func (w *world) Session() *tenant.Session {
 	if w.Signed == "" {
 		return nil
 	}
-	return &tenant.Session{UserID: w.Signed}
+	return &tenant.Session{ID: "session of " + w.Signed, UserID: w.Signed, AMR: strings.Fields(w.Proof)}
 }
-func (w *world) DeviceToken() string { return w.Device }
-func (w *world) SocketURL() string   { return "wss://example.com/ws" }
-func (w *world) Issuer() string      { return "example.com" }
+func (w *world) OtherSessions(string) (bool, error) { return w.Others, nil }
+func (w *world) DeviceToken() string                { return w.Device }
+func (w *world) SocketURL() string                  { return "wss://example.com/ws" }
+func (w *world) Issuer() string                     { return "example.com" }
 
 func (w *world) Random(n int) []byte {
 	w.ids++
