@@ -23,7 +23,7 @@ const (
 type note struct {
 	tenant, network string
 	reason          tenant.Reason
-	user            string
+	user, run       string
 }
 
 // count tells the metrics what became of a request.
@@ -51,7 +51,10 @@ func (e *Engine) count(m *move, took time.Duration, err error) {
 func (e *Engine) refuse(ctx context.Context, m *move, action string, err error) error {
 	refusal := tenant.AsError(err)
 	if !e.worthNoting(m, refusal) {
-		return refusal
+		if m.start {
+			return refusal // nothing is kept of it
+		}
+		return explained(m, refusal)
 	}
 	detail, err := json.Marshal(detailOf(m))
 	if err != nil {
@@ -68,6 +71,19 @@ func (e *Engine) refuse(ctx context.Context, m *move, action string, err error) 
 		return err
 	}
 	e.unsealed.Store(true)
+	return explained(m, refusal)
+}
+
+// explained gives an unlucky user a code that support can find out by what
+// happened.
+func explained(m *move, refusal *tenant.Error) *tenant.Error {
+	switch refusal.Kind {
+	case tenant.Invalid, tenant.Internal, tenant.Unavailable:
+		return refusal
+	}
+	if code := tenant.SupportCode(m.run.ID); code != "" {
+		return refusal.With("support_code", code)
+	}
 	return refusal
 }
 
@@ -76,7 +92,11 @@ func (e *Engine) worthNoting(m *move, refusal *tenant.Error) bool {
 	case tenant.Internal, tenant.Unavailable:
 		return false // nothing was decided
 	case tenant.Invalid, tenant.Forbidden, tenant.TooMany:
-		_, fresh := e.noted.SetIfAbsent(note{m.tenant.ID, networkOf(m.client.IP), refusal.Reason, m.subject()}, struct{}{})
+		n := note{m.tenant.ID, networkOf(m.client.IP), refusal.Reason, m.subject(), m.run.ID}
+		if m.start {
+			n.run = "" // there is a new one each time
+		}
+		_, fresh := e.noted.SetIfAbsent(n, struct{}{})
 		return fresh
 	}
 	// A token or a flow that doesn't exist is nobody's sign-in.

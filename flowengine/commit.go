@@ -22,8 +22,12 @@ const (
 // newStateToken makes the name of a state: the seed prints them in upper case.
 func newStateToken() string { return statePrefix + strings.ToUpper(secret.NewToken("")) }
 
-func isStateToken(s string) bool {
-	return len(s) == len(statePrefix)+tokenLength && strings.HasPrefix(s, statePrefix)
+// stateHash is what a state is found by; "" for what is no state token.
+func stateHash(token string) string {
+	if len(token) != len(statePrefix)+tokenLength || !strings.HasPrefix(token, statePrefix) {
+		return ""
+	}
+	return secret.TokenHash(token)
 }
 
 // move is one request's work on a run.
@@ -76,6 +80,7 @@ func (e *Engine) keep(ctx context.Context, m *move, moved bool) (*Answer, error)
 	if c.State.Data, err = e.master.Seal(m.tenant, stateTable, c.State.TokenHash, plain); err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}
+	c.Events = m.events()
 	opened, err := e.apply(m, c)
 	if err != nil {
 		return nil, err
@@ -99,6 +104,21 @@ func (e *Engine) keep(ctx context.Context, m *move, moved bool) (*Answer, error)
 		Token: token, RunID: run.ID, Flow: run.Flow, Action: m.result.Action, Kind: run.SessionKind,
 		Session: opened.session, DeviceToken: opened.device,
 	}, nil
+}
+
+// events are what a move adds to the timeline of its run: the inputs that were
+// taken, and what was sent.
+func (m *move) events() []tenant.RunEvent {
+	var out []tenant.RunEvent
+	for _, t := range m.result.Trace {
+		out = append(out, tenant.RunEvent{At: m.now, Step: t.StepType, Method: t.Method})
+	}
+	for _, effect := range m.result.Effects {
+		if s, ok := effect.(flow.Send); ok {
+			out = append(out, tenant.RunEvent{At: m.now, Step: tenant.SentEvent, Method: s.Code.Channel})
+		}
+	}
+	return out
 }
 
 // expiry is when a run ends that had an input just now.

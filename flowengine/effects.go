@@ -1,9 +1,7 @@
 package flowengine
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -202,6 +200,7 @@ func (e *Engine) send(m *move, c *tenant.Commit, f flow.Send) error {
 	if err != nil {
 		return err
 	}
+	e.metrics.messageMade(message)
 	c.Messages = append(c.Messages, *message)
 	return nil
 }
@@ -217,27 +216,4 @@ func (m *move) open(f flow.Open) *NewSession {
 	}
 	s.IdleExpiresAt = idleEnd(cfg, s, m.now)
 	return &NewSession{s, token}
-}
-
-// ApproveLink notes that the link of a message was followed and approved, and
-// tells the client that waits for it. tenant.ErrOTPExpired when the link is
-// unknown, ended or expired.
-func (e *Engine) ApproveLink(ctx context.Context, t *tenant.Tenant, link string) error {
-	code, err := e.LinkCode(ctx, t, link)
-	if err != nil {
-		return err
-	}
-	if err := e.store.ApproveCode(ctx, t.ID, code.ID, e.now()); err != nil {
-		return err
-	}
-	return e.store.TellRun(ctx, t.ID, code.RunID)
-}
-
-// LinkCode is what a link stands for, while it works.
-func (e *Engine) LinkCode(ctx context.Context, t *tenant.Tenant, link string) (*tenant.Code, error) {
-	code, err := e.store.CodeByLink(ctx, t.ID, secret.TokenHash(link), e.now())
-	if errors.Is(err, tenant.ErrNotFound) {
-		err = tenant.ErrOTPExpired
-	}
-	return code, err
 }

@@ -1,6 +1,7 @@
 package flowengine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,6 +33,8 @@ type Options struct {
 	// PublicURL makes a URL on a host of a tenant, from settings alone.
 	PublicURL func(scheme Scheme, host, path string) string
 	Now       func() time.Time // nil for time.Now
+
+	MaxListeners int // clients of this process that listen for news at once; 0 for 10,000
 }
 
 // Outbox is told that a message waits; it must not block.
@@ -62,6 +65,8 @@ type Engine struct {
 	programs *programs
 	noted    *otter.Cache[note, struct{}] // refusals that were written down lately
 	unsealed atomic.Bool                  // something waits to be chained
+
+	listeners *listeners
 }
 
 // New makes an engine. Its jobs run while [Engine.Run] does.
@@ -82,6 +87,10 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{
 		store: o.Store, directory: o.Directory, limiter: o.Limiter, master: o.Master, hasher: o.Hasher,
 		metrics: o.Metrics, log: o.Log, clock: o.Now, outbox: o.Outbox, publicURL: o.PublicURL, programs: p, noted: noted,
+	}
+	e.listeners = &listeners{
+		max: cmp.Or(o.MaxListeners, maxListeners), metrics: o.Metrics.listen,
+		byRun: map[string]map[*Listener]chan<- struct{}{}, byNetwork: map[string]int{},
 	}
 	e.unsealed.Store(true) // of the process before this one, perhaps
 	return e, nil
@@ -157,7 +166,6 @@ func (e *Engine) Start(ctx context.Context, t *tenant.Tenant, c Client, s Start)
 	a, err := e.start(ctx, &m, s)
 	e.count(&m, time.Since(begun), err)
 	if err != nil {
-		m.run.ID = "" // it was never kept
 		return nil, e.refuse(ctx, &m, "flow.start", err)
 	}
 	return a, nil
@@ -173,7 +181,7 @@ func (e *Engine) start(ctx context.Context, m *move, s Start) (*Answer, error) {
 	}
 	m.run.ID = secret.NewPFID(m.tenant.Partition)
 	m.world = e.world(ctx, m, program)
-	user, err := e.signedIn(ctx, m)
+	user, err := e.signedIn(ctx, m, program)
 	if err != nil {
 		return nil, err
 	}
@@ -184,10 +192,10 @@ func (e *Engine) start(ctx context.Context, m *move, s Start) (*Answer, error) {
 	return e.keep(ctx, m, len(s.Inputs) > 0)
 }
 
-// signedIn is the user whom a flow about a signed-in user is about; "" when
-// nobody is signed in, and for the flows that ask who it is.
-func (e *Engine) signedIn(ctx context.Context, m *move) (string, error) {
-	if t := m.run.Flow.Type; t != tenant.Reauth && t != tenant.Promote || m.client.SessionToken == "" {
+// signedIn finds who is signed in on the device that asks, for the flows that
+// are about that; "" when nobody is, and for the others.
+func (e *Engine) signedIn(ctx context.Context, m *move, program *flow.Program) (string, error) {
+	if m.client.SessionToken == "" || !program.AboutSession(m.run.Flow) {
 		return "", nil
 	}
 	s, _, err := e.CheckSession(ctx, m.tenant, m.client.SessionToken)
@@ -205,12 +213,38 @@ func (e *Engine) signedIn(ctx context.Context, m *move) (string, error) {
 // a refusal nothing has moved; the answer beside it says where the run stands,
 // and is nil when there is no such run.
 func (e *Engine) Submit(ctx context.Context, t *tenant.Tenant, c Client, token string, inputs ...flow.Input) (*Answer, error) {
+	return e.submit(ctx, t, c, stateHash(token), token, inputs)
+}
+
+// SubmitByLink answers the state that waits for a recovery link, wherever the
+// link was opened, and tells the client that waits there. tenant.ErrOTPExpired
+// when the link is unknown, ended or expired.
+func (e *Engine) SubmitByLink(ctx context.Context, t *tenant.Tenant, c Client, link string, inputs ...flow.Input) (*Answer, error) {
+	code, err := e.liveLink(ctx, t, link)
+	if err == nil && code.Purpose != tenant.PurposeRecover {
+		err = tenant.ErrOTPExpired
+	}
+	if err != nil {
+		e.metrics.refused(tenant.AsError(err))
+		return nil, err
+	}
+	a, err := e.submit(ctx, t, c, code.StateHash, "", inputs)
+	if err != nil {
+		return nil, err // where the run stands is not for who has no state token
+	}
+	if err := e.store.TellRun(ctx, t.ID, code.RunID); err != nil {
+		e.log.WarnContext(ctx, "the client that waits wasn't told", "tenant", t.Slug, "run", code.RunID, "err", err)
+	}
+	return a, nil
+}
+
+func (e *Engine) submit(ctx context.Context, t *tenant.Tenant, c Client, hash, token string, inputs []flow.Input) (*Answer, error) {
 	begun := time.Now()
 	m := move{tenant: t, client: &c, now: e.now()}
 	var a *Answer
-	state, program, err := e.load(ctx, &m, token)
+	state, program, err := e.load(ctx, &m, hash)
 	if err == nil {
-		a, err = e.submit(ctx, &m, program, state, inputs)
+		a, err = e.step(ctx, &m, program, state, inputs)
 	}
 	e.count(&m, time.Since(begun), err)
 	if err == nil {
@@ -227,18 +261,19 @@ func (e *Engine) Submit(ctx context.Context, t *tenant.Tenant, c Client, token s
 	return unmoved, err
 }
 
-func (e *Engine) submit(ctx context.Context, m *move, program *flow.Program, s flow.State, inputs []flow.Input) (*Answer, error) {
+func (e *Engine) step(ctx context.Context, m *move, program *flow.Program, s flow.State, inputs []flow.Input) (*Answer, error) {
 	if m.run.Status != tenant.RunNew && m.run.Status != tenant.RunPending {
 		return nil, tenant.ErrFlowFinished
 	}
-	user, err := e.signedIn(ctx, m)
+	user, err := e.signedIn(ctx, m, program)
+	about := m.run.Flow.Type == tenant.Reauth || m.run.Flow.Type == tenant.Promote // of nobody else
 	switch {
 	case err != nil:
 		return nil, err
-	case user != "" && user != s.User:
-		return nil, tenant.ErrDifferentUser
-	case user == "" && (m.run.Flow.Type == tenant.Reauth || m.run.Flow.Type == tenant.Promote):
+	case about && user == "":
 		return nil, tenant.ErrFlowNotAllowed.Says("whoever began this flow is no longer signed in")
+	case about && user != s.User:
+		return nil, tenant.ErrDifferentUser
 	}
 	m.result, err = program.Step(m.world, s, inputs...)
 	if err != nil {
@@ -250,7 +285,10 @@ func (e *Engine) submit(ctx context.Context, m *move, program *flow.Program, s f
 // Get says where a state stands. It changes nothing.
 func (e *Engine) Get(ctx context.Context, t *tenant.Tenant, c Client, token string) (*Answer, error) {
 	m := move{tenant: t, client: &c, now: e.now()}
-	state, program, err := e.load(ctx, &m, token)
+	state, program, err := e.load(ctx, &m, stateHash(token))
+	if err == nil {
+		_, err = e.signedIn(ctx, &m, program)
+	}
 	if err == nil {
 		var a *Answer
 		if a, err = e.show(&m, program, state, token); err == nil {
@@ -271,14 +309,13 @@ func (e *Engine) show(m *move, program *flow.Program, s flow.State, token string
 }
 
 // load reads a state with its run and its user, in one go.
-func (e *Engine) load(ctx context.Context, m *move, token string) (s flow.State, program *flow.Program, err error) {
+func (e *Engine) load(ctx context.Context, m *move, hash string) (s flow.State, program *flow.Program, err error) {
 	if err := admit(m.tenant); err != nil {
 		return s, nil, err
 	}
-	if !isStateToken(token) { // no need to ask the database
+	if hash == "" { // no need to ask the database
 		return s, nil, tenant.ErrFlowNotFound
 	}
-	hash := secret.TokenHash(token)
 	l, err := e.store.LoadState(ctx, m.tenant.ID, hash, m.now)
 	if err != nil {
 		return s, nil, err

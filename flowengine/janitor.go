@@ -30,6 +30,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	jobs.Go(func() {
 		e.every(ctx, time.Minute, jobLimits, func(ctx context.Context) error { return e.limiter.Purge(ctx, e.now()) })
 	})
+	jobs.Go(func() {
+		defer e.listeners.stop()
+		_ = e.store.WatchRuns(ctx, e.listeners.told) // it ends with ctx alone
+	})
 	jobs.Go(func() { // what another node left behind
 		tick := time.NewTicker(10 * time.Second)
 		defer tick.Stop()

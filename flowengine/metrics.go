@@ -38,6 +38,8 @@ type Metrics struct {
 	auditDuration prometheus.Histogram
 	jobs          *prometheus.CounterVec
 	jobSuccess    *prometheus.GaugeVec
+	listen        *listenMetrics
+	messages      *messageMetrics
 }
 
 // Outcome says how a run ended.
@@ -115,6 +117,8 @@ type MetricsOptions struct {
 func NewMetrics(reg prometheus.Registerer, o MetricsOptions) *Metrics {
 	r := registrar{reg}
 	m := &Metrics{
+		listen:       newListenMetrics(r),
+		messages:     newMessageMetrics(r),
 		started:      r.counters("usher_flows_started_total", "Runs of flows begun.", "flow_type", "surface"),
 		finished:     r.counters("usher_flows_finished_total", "Runs of flows ended; one that is refused at once counts as begun and ended.", "flow_type", "surface", "outcome"),
 		flowDuration: r.histograms("usher_flow_duration_seconds", "From the start of a run to its end.", []float64{1, 5, 15, 30, 60, 120, 300, 900, 1800}, "flow_type", "outcome"),

@@ -77,6 +77,17 @@ func (w *world) Matches(hash, password string) (ok, stale bool, err error) {
 
 func (w *world) Session() *tenant.Session { return w.session }
 
+func (w *world) OtherSessions(user string) (bool, error) {
+	// Two, because one of them may be the one that asks.
+	list, err := w.engine.store.Sessions(w.ctx, w.tenant.ID, tenant.SessionFilter{UserID: user, LiveAt: w.now}, tenant.Page{Limit: 2})
+	for _, s := range list {
+		if w.session == nil || s.ID != w.session.ID {
+			return true, err
+		}
+	}
+	return false, err
+}
+
 func (w *world) DeviceToken() string {
 	if w.client.DeviceToken == "" {
 		return ""
@@ -135,17 +146,6 @@ func codeDigest(id, code string) []byte {
 	return sum[:]
 }
 
-func (w *world) ProviderReady(alias string) bool {
-	names, err := w.engine.programs.secretNames(w.ctx, w.tenant)
-	if err != nil {
-		w.engine.log.WarnContext(w.ctx, "secrets of a tenant can't be listed", "tenant", w.tenant.Slug, "err", err)
-	}
-	return names[tenant.OAuthSecretName(alias)]
-}
-
-// Allow takes a try from every bucket that the kind of try fills, all in one go.
-func (w *world) Allow(kind flow.Limit, user string) error {
-	limits, network := &w.config.Limits, networkOf(w.client.IP)
 func (w *world) Passkeys() flow.Passkeys {
 	return passkey.New(w.tenant, &w.config.Passkeys, func(host string) string { return w.engine.publicURL(HTTP, host, "") })
 }
@@ -158,6 +158,17 @@ func (w *world) Plausible(subject string) []byte {
 	return mac.Sum(nil)
 }
 
+func (w *world) ProviderReady(alias string) bool {
+	names, err := w.engine.programs.secretNames(w.ctx, w.tenant)
+	if err != nil {
+		w.engine.log.WarnContext(w.ctx, "secrets of a tenant can't be listed", "tenant", w.tenant.Slug, "err", err)
+	}
+	return names[tenant.OAuthSecretName(alias)]
+}
+
+// Allow takes a try from every bucket that the kind of try fills, all in one go.
+func (w *world) Allow(kind flow.Limit, user string) error {
+	limits, network := &w.config.Limits, networkOf(w.client.IP)
 	var buckets []limit.Bucket
 	switch kind {
 	case flow.LimitSignup:
@@ -170,6 +181,8 @@ func (w *world) Plausible(subject string) []byte {
 			// Hashed, because a stranger is counted by the address they gave.
 			{Key: "password_per_user_per_ip:" + secret.TokenHash(user+" "+network), Rate: limits.PasswordPerUserPerIP},
 		}
+	case flow.LimitSendEmail, flow.LimitSendSMS:
+		buckets = w.sendBuckets(kind, user)
 	}
 	err := w.engine.limiter.Take(w.ctx, w.tenant.ID, w.now, buckets...)
 	if errors.Is(err, tenant.ErrRateLimited) {

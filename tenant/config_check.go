@@ -29,6 +29,9 @@ func CheckConfig(cfg *Config) []Problem {
 	if f := cfg.Flows; f.MaxLifetimeSeconds < f.LifetimeSeconds {
 		add("/flows/max_lifetime_seconds", "OutOfOrder", "must be at least lifetime_seconds, %d", f.LifetimeSeconds)
 	}
+	if l := cfg.Lockout; l.MinimumSeconds > l.MaximumSeconds {
+		add("/lockout/minimum_seconds", "OutOfOrder", "must be at most maximum_seconds, %d", l.MaximumSeconds)
+	}
 	if s := cfg.Sessions; s.IdleTimeoutSeconds > s.LifetimeSeconds {
 		add("/sessions/idle_timeout_seconds", "OutOfOrder", "must be at most lifetime_seconds, %d", s.LifetimeSeconds)
 	}

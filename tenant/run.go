@@ -39,9 +39,12 @@ type Run struct {
 // log.
 type RunEvent struct {
 	At     time.Time
-	Step   string // the type of the step
-	Method string // the identification or authentication; "" when the step has none
+	Step   string // the type of the step, or SentEvent
+	Method string // the identification, authentication or channel; "" when the step has none
 }
+
+// SentEvent is the step of an event that says by which channel a code was sent.
+const SentEvent = "message"
 
 // SessionKind says how the client wants its session.
 type SessionKind string
