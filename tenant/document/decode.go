@@ -37,6 +37,14 @@ func (t *tree) decode(root any) (*tenant.Config, []tenant.Problem) {
 	return cfg, nil
 }
 
+// Parse reads a document of another format, JSON or YAML, within the same
+// bounds, as maps, slices, strings, json.Numbers, bools and nil.
+func Parse(doc []byte) (any, []tenant.Problem) {
+	t := &tree{}
+	v := t.parse(doc)
+	return v, t.problems
+}
+
 // Load reads a document that [Encode] wrote: one that was checked when it was
 // kept. What a later Usher may have added is passed over.
 func Load(doc []byte) (*tenant.Config, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -109,4 +110,37 @@ func (s *schema) fillDefaults(node map[string]any, values map[string]any) {
 		}
 		s.fillDefaults(s.resolve(property), nested)
 	}
+}
+
+// Nearest is the number nearest to one that is out of the range which the
+// schema allows at a place of the document.
+func Nearest(pointer string, value any) (limit json.Number, ok bool) {
+	s := theSchema()
+	node := s.resolve(s.tree)
+	for name := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		if items, isList := node["items"].(map[string]any); isList {
+			node = s.resolve(items)
+			continue
+		}
+		properties, _ := node["properties"].(map[string]any)
+		next, isObject := properties[name].(map[string]any)
+		if !isObject {
+			return "", false
+		}
+		node = s.resolve(next)
+	}
+	n, isNumber := value.(json.Number)
+	f, err := n.Float64()
+	if !isNumber || err != nil {
+		return "", false
+	}
+	for _, bound := range []struct {
+		key  string
+		over func(limit float64) bool
+	}{{"minimum", func(l float64) bool { return f < l }}, {"maximum", func(l float64) bool { return f > l }}} {
+		if l, is := node[bound.key].(float64); is && bound.over(l) {
+			return json.Number(strconv.FormatFloat(l, 'f', -1, 64)), true
+		}
+	}
+	return "", false
 }

@@ -1,0 +1,168 @@
+package authgear_test
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/usher-id/usher/tenant"
+	"github.com/usher-id/usher/tenant/authgear"
+	"github.com/usher-id/usher/tenant/document"
+)
+
+var escape = strings.NewReplacer("~", "~0", "/", "~1")
+
+// projects are the documents in testdata, as plain values.
+func projects(t testing.TB) map[string]any {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]any{}
+	for _, file := range files {
+		doc, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		value, problems := document.Parse(doc)
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		out[filepath.Base(file)] = value
+	}
+	return out
+}
+
+// result is what came of a document, in one text.
+type result struct {
+	text  string
+	notes []tenant.Problem
+}
+
+func translate(t *testing.T, doc any) result {
+	t.Helper()
+	text, err := json.Marshal(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, notes, problems := authgear.Translate(text, check)
+	if cfg == nil && len(problems) == 0 {
+		t.Fatal("neither a configuration nor a problem")
+	}
+	if cfg == nil {
+		cfg = tenant.DefaultConfig()
+	}
+	config, _ := document.Encode(cfg)
+	all, err := json.Marshal([]any{notes, problems})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result{string(config) + string(all), append(notes, problems...)}
+}
+
+// lists says whether a place is listed, by itself or with what it is in.
+func (r result) lists(pointer string) bool {
+	return slices.ContainsFunc(r.notes, func(p tenant.Problem) bool {
+		return p.Pointer == pointer || strings.HasPrefix(pointer, p.Pointer+"/")
+	})
+}
+
+// walk visits every value of a document; set replaces it.
+func walk(v any, pointer string, set func(any), visit func(pointer string, v any, set func(any))) {
+	visit(pointer, v, set)
+	switch v := v.(type) {
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			walk(v[name], pointer+"/"+escape.Replace(name), func(to any) { v[name] = to }, visit)
+		}
+	case []any:
+		for i := range v {
+			walk(v[i], pointer+"/"+strconv.Itoa(i), func(to any) { v[i] = to }, visit)
+		}
+	}
+}
+
+// A key that the format doesn't have is listed wherever it stands.
+func TestUnknownKeysAreListed(t *testing.T) {
+	for name, doc := range projects(t) {
+		walk(doc, "", nil, func(pointer string, v any, _ func(any)) {
+			object, ok := v.(map[string]any)
+			if !ok {
+				return
+			}
+			for _, value := range []any{json.Number("1"), map[string]any{"a": true}, []any{"a"}} {
+				object["made/up~"] = value
+				if !translate(t, doc).lists(pointer + "/made~1up~0") {
+					t.Errorf("%s: %s/made~1up~0 with %v is not listed", name, pointer, value)
+				}
+				delete(object, "made/up~")
+			}
+		})
+	}
+}
+
+// Whatever stands in a document has its part in what comes of it, or is listed.
+func TestNothingIsDropped(t *testing.T) {
+	for name, doc := range projects(t) {
+		before := translate(t, doc)
+		walk(doc, "", nil, func(pointer string, v any, set func(any)) {
+			var others []any
+			switch v := v.(type) {
+			case bool:
+				others = []any{!v}
+			case json.Number:
+				others = []any{json.Number("1" + v.String()), json.Number("1")}
+			case string:
+				others = []any{v + "x", "1s"}
+			default:
+				return
+			}
+			for _, other := range append(others, []any{"x"}, map[string]any{"x": true}) {
+				set(other)
+				after := translate(t, doc)
+				if after.text == before.text && !after.lists(pointer) {
+					t.Errorf("%s: %s may as well be %v", name, pointer, other)
+				}
+			}
+			set(v)
+		})
+	}
+}
+
+// No document makes the translation panic, and what comes of one is sound.
+func FuzzTranslate(f *testing.F) {
+	for _, doc := range projects(f) {
+		text, err := json.Marshal(doc)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		cfg, notes, problems := authgear.Translate(doc, check)
+		if (cfg == nil) != (len(problems) > 0) {
+			t.Fatalf("%v with problems %v", cfg, problems)
+		}
+		for _, n := range notes {
+			if n.Reason == "" || n.Message == "" {
+				t.Errorf("%+v", n)
+			}
+		}
+		if cfg == nil {
+			return
+		}
+		if found := check(cfg); len(found) > 0 {
+			t.Errorf("%v", found)
+		}
+		text, _ := document.Encode(cfg)
+		if _, found := document.Decode(text); len(found) > 0 {
+			t.Errorf("%v", found)
+		}
+	})
+}
