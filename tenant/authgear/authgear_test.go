@@ -58,6 +58,25 @@ func TestTranslate(t *testing.T) {
 	}
 }
 
+// Of more problems than a document of ours is told at once, each is listed.
+func TestTranslateOfManyProblems(t *testing.T) {
+	providers := strings.Repeat("    - {type: google, alias: Nope, tenant: x, policy: y}\n", 50)
+	cfg, untranslated, problems := authgear.Translate([]byte("identity:\n  oauth:\n    providers:\n"+providers), check)
+	if len(problems) > 0 || len(cfg.OAuthProviders) > 0 || len(untranslated) < 200 {
+		t.Errorf("%d listed, %v", len(untranslated), problems)
+	}
+	long := strings.Repeat("x", 100_000)
+	_, _, problems = authgear.Translate([]byte("a: &a "+long+"\nauthenticator: {password: {policy: {excluded_keywords: ["+strings.Repeat("*a, ", 50)+"]}}}"), check)
+	if len(problems) != 1 || problems[0].Reason != document.TooLarge {
+		t.Errorf("%v", problems)
+	}
+	for _, doc := range []string{"", "a: [", "just words", "- a list", "a: 1\na: 2", "a: !!python/object x"} {
+		if cfg, _, problems := authgear.Translate([]byte(doc), check); cfg != nil || len(problems) == 0 {
+			t.Errorf("%q: %v", doc, problems)
+		}
+	}
+}
+
 // difference is what a configuration says beside the defaults.
 func difference(cfg *tenant.Config) any {
 	plain := func(cfg *tenant.Config) (v any) {

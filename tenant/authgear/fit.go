@@ -23,6 +23,9 @@ func (t *translation) fit(check Check) (*tenant.Config, []tenant.Problem) {
 			return nil, []tenant.Problem{{Reason: document.Syntax, Message: err.Error()}}
 		}
 		cfg, problems := document.Decode(text)
+		if last := len(problems) - 1; last > 0 && problems[last].Pointer == "" {
+			problems = problems[:last] // that there are more
+		}
 		if len(problems) == 0 {
 			problems = check(cfg)
 		}
@@ -50,10 +53,11 @@ type finding struct {
 
 func (t *translation) finding(p tenant.Problem) finding {
 	f := finding{Problem: p}
-	for at := p.Pointer; f.node == nil; at = at[:strings.LastIndexByte(at, '/')] {
-		f.node = t.out.find(at)
-		f.exact = at == p.Pointer
+	at := p.Pointer
+	for f.node = t.out.find(at); f.node == nil; f.node = t.out.find(at) {
+		at = at[:strings.LastIndexByte(at, '/')]
 	}
+	f.exact = at == p.Pointer
 	if flows := t.out.fields["flows"]; flows != nil {
 		for n := f.node; n.up != nil; n = n.up {
 			if n.up.list && n.up.up == flows {
