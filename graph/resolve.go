@@ -65,13 +65,13 @@ func (r *Resolver) problems(ctx context.Context, t *tenant.Tenant, doc *string) 
 		if cfg == nil {
 			return problems, nil
 		}
-		return admin.Check(cfg), nil
+		return admin.Check(cfg, t.Hosts...), nil
 	}
 	cfg, err := r.admin.Version(ctx, t, 0)
 	if err != nil {
 		return nil, err
 	}
-	return admin.Check(cfg), nil
+	return admin.Check(cfg, t.Hosts...), nil
 }
 
 // localUserID reads what a caller names a user of a tenant by: a global id, or

@@ -52,6 +52,9 @@ type Passkey struct {
 	Used           []string `json:"used,omitempty"`  // the last ceremonies that it answered, by id in order
 }
 
+// Claim is what the passkey is found by.
+func (p *Passkey) Claim() Claim { return Claim{Kind: PasskeyKind, Value: p.ID} }
+
 // maxUsed is how many answered ceremonies a passkey remembers.
 const maxUsed = 16
 

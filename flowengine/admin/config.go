@@ -10,6 +10,7 @@ import (
 
 	"github.com/usher-id/usher/flowengine/deliver"
 	"github.com/usher-id/usher/flowengine/flow"
+	"github.com/usher-id/usher/flowengine/passkey"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/document"
 )
@@ -39,15 +40,16 @@ type Edited struct {
 	Problems  []tenant.Problem  // of a draft that can't be published as it is
 }
 
-// Check lists everything that is wrong with a configuration.
-func Check(cfg *tenant.Config) []tenant.Problem {
-	_, problems := check(cfg)
+// Check lists everything that is wrong with a configuration of a tenant with
+// these hosts; without hosts, of any.
+func Check(cfg *tenant.Config, hosts ...string) []tenant.Problem {
+	_, problems := check(cfg, hosts)
 	return problems
 }
 
-func check(cfg *tenant.Config) (*flow.Program, []tenant.Problem) {
+func check(cfg *tenant.Config, hosts []string) (*flow.Program, []tenant.Problem) {
 	program, problems := flow.Compile(cfg)
-	return program, slices.Concat(tenant.CheckConfig(cfg), deliver.Check(cfg), problems)
+	return program, slices.Concat(tenant.CheckConfig(cfg), deliver.Check(cfg), passkey.Check(cfg, hosts), problems)
 }
 
 // Published reads the configuration in force.
@@ -282,7 +284,7 @@ func (s *Service) conflict(ctx context.Context, st *standing, r revision) error 
 // needs no draft.
 func (s *Service) keepDraft(ctx context.Context, a Actor, st *standing, cfg *tenant.Config, r revision) (*Edited, error) {
 	changes := document.Diff(st.cfg, cfg)
-	done := &Edited{Tenant: st.t, Config: cfg, Draft: st.draft, Changes: changes, Problems: Check(cfg)}
+	done := &Edited{Tenant: st.t, Config: cfg, Draft: st.draft, Changes: changes, Problems: Check(cfg, st.t.Hosts...)}
 	if len(changes) == 0 {
 		return done, nil
 	}
@@ -333,7 +335,7 @@ func (c *change) dropDraft() error {
 // publish puts a configuration in force: the next version, the tenant that
 // names it and the end of the draft, in one transaction.
 func (s *Service) publish(ctx context.Context, a Actor, st *standing, cfg *tenant.Config, r revision) (*Edited, error) {
-	program, problems := check(cfg)
+	program, problems := check(cfg, st.t.Hosts)
 	if len(problems) > 0 {
 		return nil, tenant.Problems(problems)
 	}

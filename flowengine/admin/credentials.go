@@ -49,10 +49,31 @@ func (s *Service) RemoveIdentity(ctx context.Context, a Actor, slug, userID, ide
 		if i < 0 {
 			return 0, tenant.ErrNotFound
 		}
-		c.detail = detail{"kind": u.Identities[i].Kind, "identity": identityID}
+		claim := u.Identities[i].Claim
+		c.detail = detail{"kind": claim.Kind, "identity": identityID}
 		u.Identities = slices.Delete(u.Identities, i, i+1)
-		return len(u.Identities), c.RemoveIdentity(c.t.ID, identityID)
+		if claim.Kind == tenant.PasskeyKind {
+			err = s.dropPasskey(c, u, claim.Value)
+		}
+		return len(u.Identities), firstOf(err, c.RemoveIdentity(c.t.ID, identityID))
 	})
+}
+
+// dropPasskey removes the passkey that an identity stood for.
+func (s *Service) dropPasskey(c *change, u *tenant.UserRecord, id string) error {
+	for i := range u.Authenticators {
+		p, err := u.Authenticators[i].Passkey()
+		if err != nil {
+			return err
+		}
+		if p != nil && p.ID == id {
+			_, err := c.RevokeSessions(c.t.ID, tenant.SessionSelector{UserID: u.ID}, s.now())
+			err = firstOf(err, c.RemoveAuthenticator(c.t.ID, u.Authenticators[i].ID))
+			u.Authenticators = slices.Delete(u.Authenticators, i, i+1)
+			return err
+		}
+	}
+	return nil
 }
 
 // RemoveAuthenticator takes a credential from a user and ends the sessions that
@@ -69,9 +90,28 @@ func (s *Service) RemoveAuthenticator(ctx context.Context, a Actor, slug, userID
 			return 0, err
 		}
 		c.detail = detail{"type": u.Authenticators[i].Type, "authenticator": authenticatorID, "sessions": ended}
+		if err := c.dropPasskeyIdentity(u, &u.Authenticators[i]); err != nil {
+			return 0, err
+		}
 		u.Authenticators = slices.Delete(u.Authenticators, i, i+1)
 		return len(u.Authenticators), c.RemoveAuthenticator(c.t.ID, authenticatorID)
 	})
+}
+
+// dropPasskeyIdentity removes the identity that an authenticator is found by, if
+// it is a passkey.
+func (c *change) dropPasskeyIdentity(u *tenant.UserRecord, a *tenant.Authenticator) error {
+	p, err := a.Passkey()
+	if err != nil || p == nil {
+		return err
+	}
+	i := slices.IndexFunc(u.Identities, func(id tenant.Identity) bool { return id.Claim == p.Claim() })
+	if i < 0 {
+		return nil
+	}
+	err = c.RemoveIdentity(c.t.ID, u.Identities[i].ID)
+	u.Identities = slices.Delete(u.Identities, i, i+1)
+	return err
 }
 
 // strip takes something from a user; the last of its kind not from the last

@@ -55,6 +55,9 @@ func (s *Service) exportUser(w io.Writer, t *tenant.Tenant, u *tenant.UserRecord
 		Identities: []usherIdentity{}, CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt,
 	}
 	for _, i := range u.Identities {
+		if i.Kind == tenant.PasskeyKind { // it comes back with the passkey
+			continue
+		}
 		out.Identities = append(out.Identities, usherIdentity{Kind: i.Kind, Value: i.Shown, VerifiedAt: i.VerifiedAt, CreatedAt: i.CreatedAt})
 	}
 	if hashes {
@@ -82,6 +85,15 @@ func (s *Service) exportCredential(t *tenant.Tenant, a *tenant.Authenticator) (u
 	c := usherCredential{Type: a.Type, CreatedAt: a.CreatedAt}
 	if a.Type == primaryPassword || a.Type == secondaryPassword {
 		c.Hash = a.Secret
+		return c, nil
+	}
+	if a.Type == tenant.PasskeyAuthenticator {
+		p, err := a.Passkey()
+		if err != nil {
+			return c, fmt.Errorf("admin: authenticator %s: %w", a.ID, err)
+		}
+		p.Used = nil // of runs that are over by then
+		c.Passkey = p
 		return c, nil
 	}
 	sealed, err := base64.RawURLEncoding.DecodeString(a.Secret)

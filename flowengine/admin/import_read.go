@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/usher-id/usher/flowengine/flow"
+	"github.com/usher-id/usher/flowengine/passkey"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/secret"
 )
@@ -218,6 +220,25 @@ func (r *incoming) addTOTP(text, pointer string, created time.Time) {
 		return
 	}
 	r.credentials = append(r.credentials, credential{typ: secondaryTOTP, plain: folded, created: created})
+}
+
+// addPasskey adds a passkey and the identity that it is found by.
+func (r *incoming) addPasskey(p *tenant.Passkey, pointer string, created time.Time) {
+	if p == nil || passkey.CheckRecord(p) != nil {
+		r.fail(pointer, "WrongForm", "a passkey has the id of a credential in base64url, its COSE key and the user handle that was given to the authenticator")
+		return
+	}
+	if slices.ContainsFunc(r.identities, func(n wanted) bool { return n.Claim == p.Claim() }) {
+		r.fail(pointer, "Duplicate", "this passkey stands here twice")
+		return
+	}
+	p.Used = nil
+	text, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // plain values
+	}
+	r.identities = append(r.identities, wanted{place: pointer, Identity: tenant.Identity{Claim: p.Claim(), Shown: p.ID, CreatedAt: created}})
+	r.credentials = append(r.credentials, credential{typ: tenant.PasskeyAuthenticator, hash: string(text), created: created})
 }
 
 // addTarget adds a second factor that is sent to an address or a number.

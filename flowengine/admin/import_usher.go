@@ -49,6 +49,8 @@ type usherCredential struct {
 	Secret    string    `json:"secret,omitempty"` // of TOTP, in base32
 	Target    string    `json:"target,omitempty"` // of codes that are sent
 	CreatedAt time.Time `json:"created_at,omitzero"`
+
+	Passkey *tenant.Passkey `json:"passkey,omitempty"` // of a passkey, which works as long as the relying party id stays
 }
 
 var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
@@ -97,7 +99,9 @@ func (i *importer) usherRecord(r *incoming, _ header, text json.RawMessage) {
 		i.usherCredential(r, c, fmt.Sprintf("/authenticators/%d", k))
 	}
 	if len(u.Authenticators) > 0 {
-		r.types = []string{primaryPassword, secondaryPassword, secondaryTOTP, secondaryEmail, secondarySMS}
+		r.types = []string{primaryPassword, secondaryPassword, secondaryTOTP, secondaryEmail, secondarySMS, tenant.PasskeyAuthenticator}
+	} else {
+		r.kinds = []string{"email", "phone", "username"} // and not the identities of passkeys
 	}
 	r.addAttributes(&r.attributes.Standard, u.Standard, "/standard")
 	r.addAttributes(&r.attributes.Custom, u.Custom, "/custom")
@@ -111,6 +115,8 @@ func (i *importer) usherCredential(r *incoming, c usherCredential, at string) {
 		r.addTOTP(c.Secret, at+"/secret", c.CreatedAt)
 	case secondaryEmail, secondarySMS:
 		i.addTarget(r, c.Type, c.Target, at+"/target", c.CreatedAt)
+	case tenant.PasskeyAuthenticator:
+		r.addPasskey(c.Passkey, at+"/passkey", c.CreatedAt)
 	default:
 		r.fail(at+"/type", "NotAllowed", "there is no authenticator %q", c.Type)
 	}

@@ -55,7 +55,7 @@ func claimsOf(i *tenant.Identity) []tenant.Claim {
 // credential is an authenticator to be made.
 type credential struct {
 	typ     string
-	hash    string // of a password
+	hash    string // of a password, or the record of a passkey; is kept as it is
 	plain   string // of everything else; is sealed
 	created time.Time
 }

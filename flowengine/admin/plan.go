@@ -61,7 +61,7 @@ func (s *Service) Plan(ctx context.Context, t *tenant.Tenant) (*Plan, error) {
 
 func (s *Service) plan(ctx context.Context, st *standing, cfg *tenant.Config) (*Plan, error) {
 	p := &Plan{Tenant: st.t, Base: st.t.Version, Config: cfg, Changes: document.Diff(st.published, cfg)}
-	program, problems := check(cfg)
+	program, problems := check(cfg, st.t.Hosts)
 	p.Problems = problems
 	if len(problems) > 0 {
 		return p, nil

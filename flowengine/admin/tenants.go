@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/usher-id/usher/flowengine/passkey"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/document"
 	"github.com/usher-id/usher/tenant/secret"
@@ -75,11 +76,13 @@ func (s *Service) firstConfig(ctx context.Context, n NewTenant) (*tenant.Config,
 		if err != nil {
 			return nil, err
 		}
-		return s.Published(ctx, from)
+		if cfg, err = s.Published(ctx, from); err != nil {
+			return nil, err
+		}
 	case cfg == nil:
 		cfg = tenant.DefaultConfig()
 	}
-	if problems := Check(cfg); len(problems) > 0 {
+	if problems := Check(cfg, n.Hosts...); len(problems) > 0 {
 		return nil, tenant.Problems(problems)
 	}
 	return cfg, nil
@@ -143,7 +146,7 @@ func (s *Service) UpdateTenant(ctx context.Context, a Actor, slug string, in Ten
 		err = checkWords("/name", *in.Name, maxName)
 	}
 	if in.Hosts != nil {
-		err = firstOf(err, checkHosts(in.Hosts))
+		err = firstOf(err, checkHosts(in.Hosts), s.checkPasskeys(ctx, slug, in.Hosts))
 	}
 	if err != nil {
 		return nil, err
@@ -168,6 +171,22 @@ func (s *Service) UpdateTenant(ctx context.Context, a Actor, slug string, in Ten
 		err = firstOf(err2, tenant.AsError(err).With("pointer", at))
 	}
 	return t, err
+}
+
+// checkPasskeys refuses hosts that the relying party id in force doesn't cover.
+func (s *Service) checkPasskeys(ctx context.Context, slug string, hosts []string) error {
+	t, err := s.Store.TenantBySlug(ctx, slug)
+	if err != nil {
+		return err
+	}
+	cfg, err := s.Published(ctx, t)
+	if err != nil {
+		return err
+	}
+	if problems := passkey.Check(cfg, hosts); len(problems) > 0 {
+		return tenant.Invalidf("/hosts", "passkeys", "%s: %s", problems[0].Pointer, problems[0].Message)
+	}
+	return nil
 }
 
 // SuspendTenant stops a tenant's doors. The admin tenant can't be suspended.

@@ -1,11 +1,13 @@
 package passkey
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/netip"
 	"strings"
 
 	"github.com/go-webauthn/webauthn/protocol"
+	"github.com/go-webauthn/webauthn/protocol/webauthncose"
 	"golang.org/x/net/publicsuffix"
 
 	"github.com/usher-id/usher/tenant"
@@ -77,3 +79,27 @@ func checkID(id string, hosts []string, add func(pointer, reason, format string,
 func below(host, domain string) bool {
 	return host == domain || strings.HasSuffix(host, "."+domain)
 }
+
+// CheckRecord says whether a passkey that was made elsewhere can be used.
+func CheckRecord(p *tenant.Passkey) error {
+	id, err := base64.RawURLEncoding.Strict().DecodeString(p.ID)
+	switch {
+	case err != nil:
+		return err
+	case len(id) < minID || len(id) > maxID:
+		return fmt.Errorf("passkey: a credential id has %d to %d bytes", minID, maxID)
+	case len(p.UserHandle) == 0 || len(p.UserHandle) > maxHandle:
+		return fmt.Errorf("passkey: a user handle has 1 to %d bytes", maxHandle)
+	case len(p.Transports) > maxTransports:
+		return fmt.Errorf("passkey: a credential has at most %d transports", maxTransports)
+	}
+	_, err = webauthncose.ParsePublicKey(p.PublicKey)
+	return err
+}
+
+// The sizes of WebAuthn level 3, sections 4 and 5.4.3, in bytes.
+const (
+	minID     = 16
+	maxID     = 1023
+	maxHandle = 64
+)

@@ -26,16 +26,16 @@ var acme = passkey.RelyingParty{
 
 // device is a browser with an authenticator, somewhere.
 type device struct {
-	virtualwebauthn.RelyingParty
-	virtualwebauthn.Authenticator
-	virtualwebauthn.Credential
+	party   virtualwebauthn.RelyingParty
+	chip    virtualwebauthn.Authenticator
+	passkey virtualwebauthn.Credential
 }
 
 func newDevice() *device {
 	return &device{
-		RelyingParty:  virtualwebauthn.RelyingParty{ID: "acme.test", Origin: "https://acme.test"},
-		Authenticator: virtualwebauthn.NewAuthenticatorWithOptions(virtualwebauthn.AuthenticatorOptions{UserHandle: []byte(handle)}),
-		Credential:    virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2),
+		party:   virtualwebauthn.RelyingParty{ID: "acme.test", Origin: "https://acme.test"},
+		chip:    virtualwebauthn.NewAuthenticatorWithOptions(virtualwebauthn.AuthenticatorOptions{UserHandle: []byte(handle)}),
+		passkey: newKey(),
 	}
 }
 
@@ -43,14 +43,14 @@ func (d *device) create(t *testing.T, options json.RawMessage) json.RawMessage {
 	t.Helper()
 	o, err := virtualwebauthn.ParseAttestationOptions(string(options))
 	must(t, err)
-	return json.RawMessage(virtualwebauthn.CreateAttestationResponse(d.RelyingParty, d.Authenticator, d.Credential, *o))
+	return json.RawMessage(virtualwebauthn.CreateAttestationResponse(d.party, d.chip, d.passkey, *o))
 }
 
 func (d *device) get(t *testing.T, options json.RawMessage) json.RawMessage {
 	t.Helper()
 	o, err := virtualwebauthn.ParseAssertionOptions(string(options))
 	must(t, err)
-	return json.RawMessage(virtualwebauthn.CreateAssertionResponse(d.RelyingParty, d.Authenticator, d.Credential, *o))
+	return json.RawMessage(virtualwebauthn.CreateAssertionResponse(d.party, d.chip, d.passkey, *o))
 }
 
 func (d *device) registered(t *testing.T) tenant.Passkey {
@@ -78,6 +78,16 @@ func fields(t *testing.T, raw json.RawMessage) map[string]any {
 	var m map[string]any
 	must(t, json.Unmarshal(raw, &m))
 	return m
+}
+
+// newKey makes a credential. The library forgets to pad coordinates that begin
+// with a zero byte (RFC 9053 section 7.1.1), so such keys are passed over.
+func newKey() virtualwebauthn.Credential {
+	for {
+		if c := virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2); len(c.Key.AttestationData()) == 77 {
+			return c
+		}
+	}
 }
 
 func TestOptions(t *testing.T) {
@@ -116,14 +126,17 @@ func TestOptions(t *testing.T) {
 
 func TestRegistrationRefused(t *testing.T) {
 	for name, spoil := range map[string]func(*device, json.RawMessage) json.RawMessage{
-		"another origin":    func(d *device, o json.RawMessage) json.RawMessage { d.Origin = "https://evil.test"; return o },
-		"another scheme":    func(d *device, o json.RawMessage) json.RawMessage { d.Origin = "http://acme.test"; return o },
-		"another port":      func(d *device, o json.RawMessage) json.RawMessage { d.Origin = "https://acme.test:8443"; return o },
-		"another host":      func(d *device, o json.RawMessage) json.RawMessage { d.Origin = "https://x.acme.test"; return o },
-		"another party":     func(d *device, o json.RawMessage) json.RawMessage { d.RelyingParty.ID = "evil.test"; return o },
-		"nobody present":    func(d *device, o json.RawMessage) json.RawMessage { d.Options.UserNotPresent = true; return o },
-		"nobody verified":   func(d *device, o json.RawMessage) json.RawMessage { d.Options.UserNotVerified = true; return o },
-		"impossible backup": func(d *device, o json.RawMessage) json.RawMessage { d.Options.BackupState = true; return o },
+		"another origin": func(d *device, o json.RawMessage) json.RawMessage { d.party.Origin = "https://evil.test"; return o },
+		"another scheme": func(d *device, o json.RawMessage) json.RawMessage { d.party.Origin = "http://acme.test"; return o },
+		"another port": func(d *device, o json.RawMessage) json.RawMessage {
+			d.party.Origin = "https://acme.test:8443"
+			return o
+		},
+		"another host":      func(d *device, o json.RawMessage) json.RawMessage { d.party.Origin = "https://x.acme.test"; return o },
+		"another party":     func(d *device, o json.RawMessage) json.RawMessage { d.party.ID = "evil.test"; return o },
+		"nobody present":    func(d *device, o json.RawMessage) json.RawMessage { d.chip.Options.UserNotPresent = true; return o },
+		"nobody verified":   func(d *device, o json.RawMessage) json.RawMessage { d.chip.Options.UserNotVerified = true; return o },
+		"impossible backup": func(d *device, o json.RawMessage) json.RawMessage { d.chip.Options.BackupState = true; return o },
 		"another challenge": func(*device, json.RawMessage) json.RawMessage {
 			o, _, _ := acme.BeginCreation([]byte(handle), "ann@example.com", nil)
 			return o
@@ -154,7 +167,7 @@ func TestAssertion(t *testing.T) {
 	p := d.registered(t)
 	for _, named := range []bool{true, false} {
 		for _, origin := range acme.Origins {
-			d.Origin, d.Counter = origin, d.Counter+7
+			d.party.Origin, d.passkey.Counter = origin, d.passkey.Counter+7
 			var allow []tenant.Passkey
 			if named {
 				allow = append(allow, p)
@@ -163,41 +176,41 @@ func TestAssertion(t *testing.T) {
 			must(t, err)
 			fresh, verified, err := acme.FinishAssertion(session, d.get(t, options), p)
 			must(t, err)
-			if !verified || fresh.SignCount != d.Counter || fresh.ID != p.ID || string(fresh.PublicKey) != string(p.PublicKey) {
+			if !verified || fresh.SignCount != d.passkey.Counter || fresh.ID != p.ID || string(fresh.PublicKey) != string(p.PublicKey) {
 				t.Errorf("the passkey: %+v, verified %v", fresh, verified)
 			}
 			p = fresh
 		}
 	}
-	d.Options.UserHandle = nil // which an answer to a named user may lack
+	d.chip.Options.UserHandle = nil // which an answer to a named user may lack
 	options, session, err := acme.BeginAssertion([]tenant.Passkey{p})
 	must(t, err)
-	d.Counter++
+	d.passkey.Counter++
 	_, _, err = acme.FinishAssertion(session, d.get(t, options), p)
 	must(t, err)
 }
 
 func TestAssertionRefused(t *testing.T) {
 	for name, spoil := range map[string]func(*device, *tenant.Passkey){
-		"another origin":  func(d *device, _ *tenant.Passkey) { d.Origin = "https://evil.test" },
-		"another app":     func(d *device, _ *tenant.Passkey) { d.Origin = "android:apk-key-hash:" + strings.Repeat("B", 43) },
-		"another party":   func(d *device, _ *tenant.Passkey) { d.RelyingParty.ID = "evil.test" },
-		"nobody present":  func(d *device, _ *tenant.Passkey) { d.Options.UserNotPresent = true },
-		"nobody verified": func(d *device, _ *tenant.Passkey) { d.Options.UserNotVerified = true },
-		"another user":    func(d *device, _ *tenant.Passkey) { d.Options.UserHandle = []byte("somebody else") },
-		"another key":     func(d *device, _ *tenant.Passkey) { d.Key = newDevice().Key },
+		"another origin":  func(d *device, _ *tenant.Passkey) { d.party.Origin = "https://evil.test" },
+		"another app":     func(d *device, _ *tenant.Passkey) { d.party.Origin = "android:apk-key-hash:" + strings.Repeat("B", 43) },
+		"another party":   func(d *device, _ *tenant.Passkey) { d.party.ID = "evil.test" },
+		"nobody present":  func(d *device, _ *tenant.Passkey) { d.chip.Options.UserNotPresent = true },
+		"nobody verified": func(d *device, _ *tenant.Passkey) { d.chip.Options.UserNotVerified = true },
+		"another user":    func(d *device, _ *tenant.Passkey) { d.chip.Options.UserHandle = []byte("somebody else") },
+		"another key":     func(d *device, _ *tenant.Passkey) { d.passkey.Key = newDevice().passkey.Key },
 		"another kind of key": func(d *device, _ *tenant.Passkey) {
-			d.Key = virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeRSA).Key
+			d.passkey.Key = virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeRSA).Key
 		},
-		"the same counter":    func(d *device, p *tenant.Passkey) { d.Counter = p.SignCount },
-		"a smaller counter":   func(d *device, p *tenant.Passkey) { d.Counter = p.SignCount - 1 },
-		"no counter any more": func(d *device, _ *tenant.Passkey) { d.Counter = 0 },
-		"backup eligible now": func(d *device, _ *tenant.Passkey) { d.Options.BackupEligible = true },
+		"the same counter":    func(d *device, p *tenant.Passkey) { d.passkey.Counter = p.SignCount },
+		"a smaller counter":   func(d *device, p *tenant.Passkey) { d.passkey.Counter = p.SignCount - 1 },
+		"no counter any more": func(d *device, _ *tenant.Passkey) { d.passkey.Counter = 0 },
+		"backup eligible now": func(d *device, _ *tenant.Passkey) { d.chip.Options.BackupEligible = true },
 		"nobody's":            func(_ *device, p *tenant.Passkey) { *p = tenant.Passkey{} },
 	} {
 		for _, named := range []bool{true, false} {
 			d := newDevice()
-			d.Counter = 3
+			d.passkey.Counter = 3
 			p := d.registered(t)
 			var allow []tenant.Passkey
 			if named {
@@ -205,7 +218,7 @@ func TestAssertionRefused(t *testing.T) {
 			}
 			options, session, err := acme.BeginAssertion(allow)
 			must(t, err)
-			d.Counter++
+			d.passkey.Counter++
 			spoil(d, &p)
 			_, _, err = acme.FinishAssertion(session, d.get(t, options), p)
 			if !errors.Is(err, tenant.ErrInvalidCredentials) {
@@ -222,7 +235,7 @@ func TestAssertionRefused(t *testing.T) {
 	must(t, err)
 	_, session, err := acme.BeginAssertion([]tenant.Passkey{p})
 	must(t, err)
-	d.Counter++
+	d.passkey.Counter++
 	if _, _, err = acme.FinishAssertion(session, d.get(t, other), p); !errors.Is(err, tenant.ErrInvalidCredentials) {
 		t.Errorf("another challenge: %v", err)
 	}
@@ -234,7 +247,7 @@ func TestAssertionRefused(t *testing.T) {
 // Synced passkeys have no counter: there is nothing to compare.
 func TestNoCounter(t *testing.T) {
 	d := newDevice()
-	d.Options.BackupEligible, d.Options.BackupState = true, true
+	d.chip.Options.BackupEligible, d.chip.Options.BackupState = true, true
 	p := d.registered(t)
 	if !p.BackupEligible || !p.BackedUp {
 		t.Errorf("the passkey: %+v", p)
@@ -251,10 +264,10 @@ func TestPreferred(t *testing.T) {
 	d, p := newDevice(), acme
 	p.UserVerification = tenant.VerificationPreferred
 	known := d.registered(t)
-	d.Options.UserNotVerified = true
+	d.chip.Options.UserNotVerified = true
 	options, session, err := p.BeginAssertion([]tenant.Passkey{known})
 	must(t, err)
-	d.Counter++
+	d.passkey.Counter++
 	if _, verified, err := p.FinishAssertion(session, d.get(t, options), known); err != nil || verified {
 		t.Errorf("without verification: %v, %v", verified, err)
 	}
