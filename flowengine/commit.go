@@ -86,6 +86,9 @@ func (e *Engine) keep(ctx context.Context, m *move, moved bool) (*Answer, error)
 		return nil, err
 	}
 	c.Run = *run
+	if err := e.tell(m, c); err != nil {
+		return nil, err
+	}
 	begun := time.Now()
 	if err := e.store.Commit(ctx, c); err != nil {
 		return nil, err
@@ -99,6 +102,9 @@ func (e *Engine) keep(ctx context.Context, m *move, moved bool) (*Answer, error)
 	}
 	if len(c.Messages) > 0 {
 		e.outbox.Wake()
+	}
+	if len(c.Hooks) > 0 {
+		e.hooks.Wake()
 	}
 	return &Answer{
 		Token: token, RunID: run.ID, Flow: run.Flow, Action: m.result.Action, Kind: run.SessionKind,

@@ -1,7 +1,6 @@
 package flowengine
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -119,7 +118,7 @@ func (e *Engine) create(m *move, c *tenant.Commit, f flow.Create) error {
 		m.replacePassword(c, before, f.NewPassword)
 	}
 	if len(f.Profile) > 0 {
-		merged, err := fillProfile(attributes, f.Profile)
+		merged, err := flow.FillProfile(attributes, f.Profile)
 		if err != nil {
 			return err
 		}
@@ -148,39 +147,6 @@ func (m *move) replacePassword(c *tenant.Commit, before *tenant.Account, hash st
 		return
 	}
 	c.Authenticators = append(c.Authenticators, m.authenticator(before.ID, secret.NewID(), passwordType, hash))
-}
-
-// fillProfile puts attributes given by pointer into what is known already.
-func fillProfile(known tenant.UserAttributes, given map[string]json.RawMessage) (tenant.UserAttributes, error) {
-	standard, custom := map[string]json.RawMessage{}, map[string]json.RawMessage{}
-	for _, part := range []struct {
-		raw json.RawMessage
-		to  *map[string]json.RawMessage
-	}{{known.Standard, &standard}, {known.Custom, &custom}} {
-		if len(part.raw) > 0 {
-			if err := json.Unmarshal(part.raw, part.to); err != nil {
-				return known, fmt.Errorf("attributes: %w", err)
-			}
-		}
-	}
-	for pointer, value := range given {
-		name := pointer[1:]
-		if len(name) > 2 && name[:2] == "x_" {
-			custom[name] = value
-		} else {
-			standard[name] = value
-		}
-	}
-	var err error
-	for _, part := range []struct {
-		from map[string]json.RawMessage
-		to   *json.RawMessage
-	}{{standard, &known.Standard}, {custom, &known.Custom}} {
-		if len(part.from) > 0 && err == nil {
-			*part.to, err = json.Marshal(part.from)
-		}
-	}
-	return known, err
 }
 
 // send keeps a code, and puts the message that carries it into the outbox. Where

@@ -15,6 +15,7 @@ import (
 	"github.com/maypok86/otter/v2"
 
 	"github.com/usher-id/usher/flowengine/flow"
+	"github.com/usher-id/usher/flowengine/hook"
 	"github.com/usher-id/usher/flowengine/limit"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/secret"
@@ -30,6 +31,7 @@ type Options struct {
 	Metrics   *Metrics
 	Log       *slog.Logger
 	Outbox    Outbox
+	Hooks     *hook.Hooks
 	// PublicURL makes a URL on a host of a tenant, from settings alone.
 	PublicURL func(scheme Scheme, host, path string) string
 	Now       func() time.Time // nil for time.Now
@@ -59,6 +61,7 @@ type Engine struct {
 	metrics   *Metrics
 	log       *slog.Logger
 	outbox    Outbox
+	hooks     *hook.Hooks
 	publicURL func(scheme Scheme, host, path string) string
 	clock     func() time.Time
 
@@ -86,7 +89,7 @@ func New(o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		store: o.Store, directory: o.Directory, limiter: o.Limiter, master: o.Master, hasher: o.Hasher,
-		metrics: o.Metrics, log: o.Log, clock: o.Now, outbox: o.Outbox, publicURL: o.PublicURL, programs: p, noted: noted,
+		metrics: o.Metrics, log: o.Log, clock: o.Now, outbox: o.Outbox, hooks: o.Hooks, publicURL: o.PublicURL, programs: p, noted: noted,
 	}
 	e.listeners = &listeners{
 		max: cmp.Or(o.MaxListeners, maxListeners), metrics: o.Metrics.listen,

@@ -100,6 +100,7 @@ var rejectionOf = map[tenant.Reason]string{
 	tenant.ErrOAuth.Reason:                      "provider",
 	tenant.ErrProviderMissingCredentials.Reason: "provider",
 	tenant.ErrHookDisallowed.Reason:             "hook_denied",
+	tenant.ErrHookUnavailable.Reason:            "unavailable",
 	tenant.ErrTenantSuspended.Reason:            "tenant_suspended",
 	tenant.ErrUnavailable.Reason:                "unavailable",
 	tenant.ErrBotProtectionUnavailable.Reason:   "unavailable",
@@ -323,6 +324,9 @@ func (m *Metrics) moved(trace []flow.Trace, policy *tenant.PasswordPolicy, took 
 		cost := "cheap"
 		if slices.ContainsFunc(trace, func(t flow.Trace) bool { return t.Hashed }) {
 			cost = "hash"
+		}
+		if slices.ContainsFunc(trace, func(t flow.Trace) bool { return t.Called }) {
+			cost = "external"
 		}
 		m.stepDuration.WithLabelValues(trace[n-1].StepType, cost).Observe(took.Seconds())
 	}

@@ -83,6 +83,10 @@ func (e *Engine) RevokeSession(ctx context.Context, t *tenant.Tenant, c Client, 
 	if err != nil {
 		return false, err
 	}
+	told, err := e.tellRevoked(ctx, t, c, by.UserID, which, now)
+	if err != nil {
+		return false, err
+	}
 	n, begun := 0, time.Now()
 	err = e.store.Change(ctx, func(tx tenant.Tx) error {
 		var err error
@@ -91,6 +95,9 @@ func (e *Engine) RevokeSession(ctx context.Context, t *tenant.Tenant, c Client, 
 		}
 		if n == 0 {
 			return tenant.ErrNotFound
+		}
+		if err := tx.TellHooks(told); err != nil {
+			return err
 		}
 		return tx.Audit(&tenant.AuditEvent{
 			TenantID: t.ID, ID: secret.NewID(), At: now, Category: tenant.AuditSignIn, Action: "session.revoke", Outcome: "success",
@@ -106,5 +113,8 @@ func (e *Engine) RevokeSession(ctx context.Context, t *tenant.Tenant, c Client, 
 	}
 	e.unsealed.Store(true)
 	e.metrics.SessionsRevoked(false, n)
+	if len(told) > 0 {
+		e.hooks.Wake()
+	}
 	return r.All || which.ID == by.ID, nil
 }

@@ -24,6 +24,9 @@ func (p *Program) Start(w World, ref tenant.FlowRef, user string, inputs ...Inpu
 			return c.result(nil), err
 		}
 	}
+	if err := c.hook(tenant.HookPreInitialize); err != nil {
+		return c.result(nil), err
+	}
 	return c.walk(inputs)
 }
 
@@ -66,6 +69,7 @@ type Cursor struct {
 	effects []Effect
 	trace   []Trace
 	hashed  bool
+	called  bool // a hook
 	method  string
 }
 
@@ -111,13 +115,13 @@ func (c *Cursor) feed(in Input) (*Action, error) {
 		if s == nil {
 			return nil, tenant.ErrFlowFinished
 		}
-		c.hashed, c.method = false, ""
+		c.hashed, c.called, c.method = false, false, ""
 		err := stepTypes[s.Type].Take(c, s, answer)
 		var a *Action
 		if err == nil {
 			a, err = c.settle()
 		}
-		t := Trace{StepType: s.Type, Method: c.method, Hashed: c.hashed}
+		t := Trace{StepType: s.Type, Method: c.method, Hashed: c.hashed, Called: c.called}
 		if err != nil {
 			t.Reason = tenant.AsError(err).Reason
 		}
@@ -218,6 +222,9 @@ func (c *Cursor) end() (*Action, error) {
 	if err := c.stillSignedIn(); err != nil {
 		return nil, err
 	}
+	if err := c.askAtEnd(); err != nil {
+		return nil, err
+	}
 	c.Done = true
 	if !c.Draft.Empty() || len(c.Proved) > 0 {
 		c.Do(Create{User: c.User, Draft: c.Draft, Proved: c.Proved, Promotes: c.Ref.Type == tenant.Promote})
@@ -240,6 +247,24 @@ func (c *Cursor) end() (*Action, error) {
 	}
 	c.Draft = Draft{} // it is no longer a draft, and a finished state keeps no hash
 	return finished, nil
+}
+
+// askAtEnd asks the tenant's hooks about what the run is about to do.
+func (c *Cursor) askAtEnd() error {
+	switch {
+	case c.Draft.NewUser:
+		if err := c.hook(tenant.HookPreCreate); err != nil {
+			return err
+		}
+	case len(c.Draft.Profile) > 0:
+		if err := c.hook(tenant.HookProfilePreUpdate); err != nil {
+			return err
+		}
+	}
+	if c.Ref.Type == tenant.AccountRecovery { // no session opens
+		return nil
+	}
+	return c.hook(tenant.HookPreAuthenticated)
 }
 
 // promotable refuses a user who is a full one already.

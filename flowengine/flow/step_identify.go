@@ -63,6 +63,9 @@ func (identify) Take(c *Cursor, s *tenant.Step, in *Answer) error {
 	if err := c.claim(v, owner, s.OneOf[i].OnFailure); err != nil {
 		return err
 	}
+	if err := c.hook(tenant.HookPostIdentified); err != nil {
+		return err
+	}
 	for _, m := range v.AMR {
 		c.amr(m)
 	}

@@ -32,6 +32,7 @@ import (
 //	device TOKEN          the device shows this token
 //	signed USER AMR ...   this user is signed in, and was proved so
 //	elsewhere             and on another device too
+//	hook {...}            the next hook that was asked, with its event and facts
 //	limit N               from here on every bucket holds N tries
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.flow")
@@ -127,7 +128,7 @@ func (p *player) play() {
 		if verb != ">" {
 			p.flush()
 		}
-		if p.refused != nil && verb != "!" && verb != "t" && verb != "#" && verb != "" {
+		if p.refused != nil && verb != "!" && verb != "t" && verb != "hook" && verb != "#" && verb != "" {
 			p.Fatalf("line %d: refused: %v", n, p.refused)
 		}
 		switch verb {
@@ -155,6 +156,12 @@ func (p *player) play() {
 			p.kept = p.expand("$RECOVERY")
 		case "device":
 			p.world.Device = rest
+		case "hook":
+			if len(p.world.asked) == 0 {
+				p.Fatalf("line %d: no hook was asked", n)
+			}
+			p.mustContain(n, p.world.asked[0], rest)
+			p.world.asked = p.world.asked[1:]
 		case "signed":
 			p.world.Signed, p.world.Proof, _ = strings.Cut(rest, " ")
 		case "elsewhere":

@@ -68,6 +68,11 @@ type World interface {
 	// exist: the same for the same subject, and nothing a client could foretell.
 	Plausible(subject string) []byte
 
+	// Hook asks the tenant's hooks whether something may happen to a user (nil
+	// for nobody), and answers with the attributes that they set, by pointer; a
+	// null removes one. tenant.ErrHookDisallowed, tenant.ErrHookUnavailable.
+	Hook(event tenant.HookEventType, user *tenant.HookUser, facts map[string]any) (map[string]json.RawMessage, error)
+
 	// ProviderReady says whether an OAuth provider has its credentials.
 	ProviderReady(alias string) bool
 }

@@ -23,6 +23,10 @@ type world struct {
 		Authenticators []tenant.Authenticator
 	}
 	Ready []string // providers with credentials
+	Hooks map[tenant.HookEventType]struct {
+		Refuse string                     // the reason, to refuse with
+		Set    map[string]json.RawMessage // attributes, by pointer
+	}
 
 	ids    int
 	codes  map[string]*fakeCode
@@ -35,6 +39,7 @@ type world struct {
 	now    int64 // seconds after the beginning
 	last   *fakeCode
 	proved []string // hashes that a password matched
+	asked  []any    // of hooks: each event, its user and its facts
 }
 
 func (w *world) Now() time.Time { return time.Unix(1700000000+w.now, 0) }
@@ -77,6 +82,15 @@ func (w *world) Account(user string) (*tenant.Account, error) {
 		}
 	}
 	return nil, nil
+}
+
+func (w *world) Hook(event tenant.HookEventType, user *tenant.HookUser, facts map[string]any) (map[string]json.RawMessage, error) {
+	facts["user"] = user
+	w.asked = append(w.asked, map[string]any{"event": event, "facts": facts})
+	if a := w.Hooks[event]; a.Refuse != "" {
+		return nil, tenant.ErrHookDisallowed.With("reason", a.Refuse)
+	}
+	return w.Hooks[event].Set, nil
 }
 
 // A hash is "h:" and the password, or "old:" and the password for a stale one.

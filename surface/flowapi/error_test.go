@@ -51,6 +51,7 @@ var answers = map[tenant.Reason]struct {
 	"BotProtectionVerificationFailed":             {403, "Forbidden"},
 	"BotProtectionVerificationServiceUnavailable": {503, "ServiceUnavailable"},
 	"HookDisallowed":                              {403, "Forbidden"},
+	"HookUnavailable":                             {503, "ServiceUnavailable"},
 
 	"Unauthenticated":  {401, "Unauthorized"},
 	"Forbidden":        {403, "Forbidden"},
