@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/usher-id/usher/tenant"
+	"github.com/usher-id/usher/tenant/authgear"
 	"github.com/usher-id/usher/tenant/document"
 )
 
@@ -49,8 +50,11 @@ func translate(f Format, doc []byte) (cfg *tenant.Config, untranslated, problems
 	case "", FormatUsher:
 		cfg, problems = document.Decode(doc)
 		return cfg, nil, problems, nil
+	case FormatAuthgear:
+		cfg, untranslated, problems = authgear.Translate(doc, func(cfg *tenant.Config) []tenant.Problem { return Check(cfg) })
+		return cfg, untranslated, problems, nil
 	}
-	return nil, nil, nil, tenant.Invalidf("/format", "format", "configurations of format %q can't be applied; send USHER", f)
+	return nil, nil, nil, tenant.Invalidf("/format", "format", "there is no format %q; send USHER or AUTHGEAR", f)
 }
 
 // Apply makes a whole document the configuration in force. What it leaves out
@@ -74,6 +78,9 @@ func (s *Service) Apply(ctx context.Context, a Actor, slug string, in Applicatio
 		}
 		return nil, tenant.Problems(problems)
 	}
+	if in.Format == FormatAuthgear {
+		in.Secrets = done.usedSecrets(cfg, in.Secrets)
+	}
 	secrets, err := s.sealSecrets(ctx, st.t, cfg, in.Secrets)
 	if err != nil {
 		return nil, err
@@ -89,7 +96,8 @@ func (s *Service) Apply(ctx context.Context, a Actor, slug string, in Applicatio
 	}
 	r := revision{
 		action: "config.apply", expected: in.ExpectedVersion, publish: true, keepDraft: true, message: in.Message, force: in.Force,
-		want: func(*standing) (*tenant.Config, error) { return cfg, nil },
+		want:  func(*standing) (*tenant.Config, error) { return cfg, nil },
+		facts: detail{"format": withFormat(in.Format)},
 	}
 	if len(secrets) > 0 {
 		r.extra = func(c *change) error { return secrets.put(c, s) }
@@ -162,13 +170,33 @@ func (ss sealedSecrets) put(c *change, s *Service) error {
 // maxSecret is the longest secret in bytes; a private key fits.
 const maxSecret = 16 << 10
 
-// sealSecrets checks names and seals those values that are new.
-func (s *Service) sealSecrets(ctx context.Context, t *tenant.Tenant, cfg *tenant.Config, in []NamedSecret) (sealedSecrets, error) {
+// secretNames are the names of all secrets that a configuration can use.
+func secretNames(cfg *tenant.Config) []string {
 	var names []string
 	for i := range cfg.OAuthProviders {
 		names = append(names, tenant.OAuthSecretName(cfg.OAuthProviders[i].Alias))
 	}
-	names = append(names, tenant.MessagingSecrets()...)
+	return append(names, tenant.MessagingSecrets()...)
+}
+
+// usedSecrets leaves out, and lists, the secrets of what wasn't translated.
+func (done *Applied) usedSecrets(cfg *tenant.Config, in []NamedSecret) []NamedSecret {
+	var used []NamedSecret
+	for i, n := range in {
+		if slices.Contains(secretNames(cfg), n.Name) {
+			used = append(used, n)
+			continue
+		}
+		done.Untranslated = append(done.Untranslated, tenant.Problem{
+			Pointer: fmt.Sprintf("/secrets/%d/name", i), Reason: "UnusedSecret", Message: "what came of the document uses no such secret, so it is not kept",
+		})
+	}
+	return used
+}
+
+// sealSecrets checks names and seals those values that are new.
+func (s *Service) sealSecrets(ctx context.Context, t *tenant.Tenant, cfg *tenant.Config, in []NamedSecret) (sealedSecrets, error) {
+	names := secretNames(cfg)
 	var out sealedSecrets
 	for i, n := range in {
 		at := fmt.Sprintf("/secrets/%d", i)

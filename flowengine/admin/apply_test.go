@@ -123,9 +123,10 @@ func TestApplyRefuses(t *testing.T) {
 	}{
 		"schema":       {admin.Application{Document: []byte(broken)}, tenant.ErrConfigInvalid, "/accounts/public UnknownKey /sessions/lifetime_seconds OutOfRange"},
 		"rules":        {admin.Application{Document: []byte(unworkable)}, tenant.ErrConfigInvalid, "/sessions/idle_timeout_seconds OutOfOrder /flows/login_flows/0 ProvesNothing"},
-		"secret":       {admin.Application{Document: []byte(shop), Secrets: []admin.NamedSecret{{Name: "smtp.password", Value: "x"}}}, tenant.ErrValidation, ""},
+		"secret":       {admin.Application{Document: []byte(shop), Secrets: []admin.NamedSecret{{Name: "smtp.passwort", Value: "x"}}}, tenant.ErrValidation, ""},
 		"empty secret": {admin.Application{Document: []byte(shop), Secrets: []admin.NamedSecret{{Name: "oauth.google.client_secret"}}}, tenant.ErrValidation, ""},
-		"format":       {admin.Application{Document: []byte("id: shop"), Format: admin.FormatAuthgear}, tenant.ErrValidation, ""},
+		"format":       {admin.Application{Document: []byte("id: shop"), Format: "TOML"}, tenant.ErrValidation, ""},
+		"foreign":      {admin.Application{Document: []byte("authentication: {identities: []}"), Format: admin.FormatAuthgear}, tenant.ErrConfigInvalid, "/authentication/identities NoWayIn"},
 		"guard":        {admin.Application{Document: []byte(shop), ExpectedVersion: new(int64(7))}, tenant.ErrVersionConflict, ""},
 	} {
 		_, err := b.Apply(b.ctx, ann, "acme", c.in)
