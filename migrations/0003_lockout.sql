@@ -14,14 +14,8 @@ ALTER TABLE user_account ADD COLUMN valid_until BIGINT NOT NULL DEFAULT 0;
 CREATE INDEX user_account_delete_at ON user_account (delete_at) WHERE delete_at > 0;
 CREATE INDEX user_account_anonymize_at ON user_account (anonymize_at) WHERE anonymize_at > 0;
 
--- Failed tries about a subject: a user, or what a stranger called themselves.
--- It bounds strangers too, so there may be no such user or tenant.
-CREATE TABLE lockout (
-    tenant_id  TEXT   NOT NULL,
-    subject    TEXT   NOT NULL,
-    failed     BIGINT NOT NULL,
-    until      BIGINT NOT NULL, -- unix ms; 0 when it isn't locked out
-    forgets_at BIGINT NOT NULL, -- unix ms; nothing of this row counts from then on
-    PRIMARY KEY (tenant_id, subject)
-);
-CREATE INDEX lockout_forgets_at ON lockout (forgets_at);
+-- A bucket may also count the failed tries about somebody: tat is then until
+-- when they are locked out. They are counted in the statement that counts the
+-- tries, so that no step costs one more.
+ALTER TABLE rate_bucket ADD COLUMN failed BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE rate_bucket ADD COLUMN forgets_at BIGINT NOT NULL DEFAULT 0; -- unix us; from then on failed counts for nothing

@@ -42,11 +42,11 @@ func DefaultLockout() Lockout {
 
 // For is how long the user is locked out after so many failed tries: zero below
 // MaxAttempts, and then min(minimum * factor^(failed - max_attempts), maximum),
-// to the millisecond.
+// to the microsecond.
 func (l *Lockout) For(failed int) time.Duration {
 	if l.MaxAttempts < 1 || failed < l.MaxAttempts {
 		return 0
 	}
 	seconds := float64(l.MinimumSeconds) * math.Pow(l.BackoffFactor, float64(failed-l.MaxAttempts))
-	return time.Duration(min(seconds, float64(l.MaximumSeconds))*1000) * time.Millisecond
+	return time.Duration(math.Floor(min(seconds, float64(l.MaximumSeconds))*1e6+0.5)) * time.Microsecond
 }

@@ -4,7 +4,10 @@
 // It owns the rule, the generic cell rate algorithm (GCRA, ITU-T I.371): a
 // bucket holds Rate.Burst tries and one comes back every PeriodSeconds / Burst.
 // All that is kept of a bucket is one moment, its theoretical arrival time
-// (TAT), at which it will be full again. It owns two places to keep it in: the
+// (TAT), at which it will be full again. It owns the lockout too: a bucket that
+// counts failed tries, and from some number on is closed for a while that grows
+// with each further one (tenant.Lockout). Every try counts as failed until it is
+// known to be right, so 20 at once count as 20. It owns two places to keep it in: the
 // database ([SQL]), and Redis where there is one ([Redis]). Both are shared by
 // all nodes, survive a restart, and pass package limittest.
 //

@@ -38,8 +38,11 @@ func migrated(t testing.TB, url string) *bun.DB {
 func TestSQL(t *testing.T) {
 	for name, url := range map[string]func(testing.TB) string{"sqlite": testenv.SQLite, "postgres": testenv.Postgres} {
 		t.Run(name, func(t *testing.T) {
+			url := url(t) // one database, emptied for each case
 			limittest.Run(t, func(t *testing.T) limittest.Open {
-				url := url(t)
+				if _, err := migrated(t, url).NewDelete().Table("rate_bucket").Where("TRUE").Exec(t.Context()); err != nil {
+					t.Fatal(err)
+				}
 				return func() limit.Limiter { return limit.SQL(migrated(t, url)) }
 			})
 		})
@@ -74,24 +77,35 @@ type statements struct{ n atomic.Int64 }
 func (*statements) BeforeQuery(ctx context.Context, _ *bun.QueryEvent) context.Context { return ctx }
 func (s *statements) AfterQuery(context.Context, *bun.QueryEvent)                      { s.n.Add(1) }
 
+// taken is the outcome of a try.
+func taken(_ bool, err error) error { return err }
+
 func TestStatements(t *testing.T) {
 	db := migrated(t, testenv.SQLite(t))
 	var count statements
 	l := limit.SQL(db.WithQueryHook(&count))
 	now := time.Now()
 	three := []limit.Bucket{{Key: "a", Rate: tenant.Rate{Burst: 2, PeriodSeconds: 9}}, {Key: "b", Rate: tenant.Rate{Burst: 1, PeriodSeconds: 9}}, {Key: "c", Rate: tenant.Rate{Burst: 9, PeriodSeconds: 9}}}
+	locking := []limit.Bucket{
+		{Key: "e", Rate: tenant.Rate{Burst: 9, PeriodSeconds: 9}},
+		{Key: "f", By: "ip", Lockout: &tenant.Lockout{MaxAttempts: 2, HistorySeconds: 60, MinimumSeconds: 60, MaximumSeconds: 60, BackoffFactor: 1, Type: tenant.LockoutPerUser}},
+	}
 	for _, step := range []struct {
 		what string
 		do   func() error
 		want int64
 	}{
-		{"a try", func() error { return l.Take(t.Context(), "t", now, three...) }, 1},
-		{"a refused one", func() error { return l.Take(t.Context(), "t", now, three...) }, 2},
+		{"a try", func() error { return taken(l.Take(t.Context(), "t", now, three...)) }, 1},
+		{"a refused one", func() error { return taken(l.Take(t.Context(), "t", now, three...)) }, 2},
 		{"a refund", func() error { return l.Refund(t.Context(), "t", now, three...) }, 1},
-		{"no limit", func() error { return l.Take(t.Context(), "t", now, limit.Bucket{Key: "d"}) }, 0},
+		{"a try that may lock out", func() error { return taken(l.Take(t.Context(), "t", now, locking...)) }, 1},
+		{"one that locks out", func() error { return taken(l.Take(t.Context(), "t", now, locking...)) }, 1},
+		{"one while locked out", func() error { return taken(l.Take(t.Context(), "t", now, locking...)) }, 3},
+		{"a lockout that is off", func() error { return taken(l.Take(t.Context(), "t", now, limit.Bucket{Lockout: &tenant.Lockout{}})) }, 0},
+		{"no limit", func() error { return taken(l.Take(t.Context(), "t", now, limit.Bucket{Key: "d"})) }, 0},
 	} {
 		before := count.n.Load()
-		if err := step.do(); err != nil && !errors.Is(err, tenant.ErrRateLimited) {
+		if err := step.do(); err != nil && !errors.Is(err, tenant.ErrRateLimited) && !errors.Is(err, tenant.ErrAccountLockout) {
 			t.Fatal(err)
 		}
 		if got := count.n.Load() - before; got != step.want {
@@ -138,7 +152,7 @@ func TestOutage(t *testing.T) {
 	refused := func(t *testing.T, l limit.Limiter) {
 		t.Helper()
 		for what, err := range map[string]error{
-			"Take": l.Take(t.Context(), "t", time.Now(), b), "Refund": l.Refund(t.Context(), "t", time.Now(), b),
+			"Take": taken(l.Take(t.Context(), "t", time.Now(), b)), "Refund": l.Refund(t.Context(), "t", time.Now(), b),
 		} {
 			if e := tenant.AsError(err); e.Reason != tenant.ErrUnavailable.Reason || e.RetryAfter() != time.Second {
 				t.Errorf("%s: %v", what, err)
@@ -157,7 +171,7 @@ func TestOutage(t *testing.T) {
 	t.Run("redis is gone", func(t *testing.T) {
 		p := newProxy(t, testenv.Redis(t))
 		l := limit.Redis(client(t, p.url))
-		if err := l.Take(t.Context(), "t", time.Now(), limit.Bucket{Key: "a", Rate: b.Rate}); err != nil {
+		if _, err := l.Take(t.Context(), "t", time.Now(), limit.Bucket{Key: "a", Rate: b.Rate}); err != nil {
 			t.Fatal(err)
 		}
 		p.cut()
@@ -240,7 +254,7 @@ func BenchmarkTake(b *testing.B) {
 			for b.Loop() {
 				n++
 				user, ip := fmt.Sprint("user:", n), fmt.Sprint("ip:", n%100)
-				err := l.Take(context.Background(), "t", time.Now(),
+				_, err := l.Take(context.Background(), "t", time.Now(),
 					limit.Bucket{Key: user, Rate: tenant.Rate{Burst: 10, PeriodSeconds: 60}},
 					limit.Bucket{Key: ip, Rate: tenant.Rate{Burst: 1_000_000, PeriodSeconds: 60}})
 				if err != nil {

@@ -3,6 +3,7 @@ package limit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -21,66 +22,173 @@ type redisLimiter struct{ client rueidis.Client }
 
 const redisTimeout = time.Second
 
-// Both scripts take: KEYS buckets; ARGV now, then increment and tolerance of
-// each. Lua's own tostring would round a TAT to 14 digits.
-var (
-	// takeScript answers 0, or when to come again.
-	takeScript = rueidis.NewLuaScript(`
-local now, retry, tats = tonumber(ARGV[1]), 0, {}
-for i, key in ipairs(KEYS) do
-  local tat = math.max(tonumber(redis.call('GET', key) or 0), now) + tonumber(ARGV[2*i])
-  tats[i] = tat
-  if tat > now + tonumber(ARGV[2*i+1]) then retry = math.max(retry, tat - tonumber(ARGV[2*i+1])) end
+// Scripts take as ARGV now, the number of cells, and increment and tolerance of
+// each; and of a lock: whether the total locks, most, minimum, maximum, memory,
+// factor, steps. KEYS are the cells, and of a lock the total and the own one.
+// Those are hashes of failed tries, the end of the lockout, when to forget them,
+// and the generation, which Unlock changes in the total alone: what has another
+// one counts for nothing. Lua's own tostring would round a time to 14 digits.
+const prelude = `
+local now, n = tonumber(ARGV[1]), tonumber(ARGV[2])
+local a = 2 + 2*n
+local locks, most, minimum, maximum, memory, factor, steps
+local total, own
+local function whole(x) return string.format('%.0f', x) end
+local function read(key, generation)
+  local v = redis.call('HMGET', key, 'f', 'u', 'g', 'n')
+  local r = {key = key, failed = tonumber(v[1] or 0), ends = tonumber(v[2] or 0), forgets = tonumber(v[3] or 0), generation = v[4] or ''}
+  if r.forgets <= now or generation and r.generation ~= generation then r.failed, r.ends, r.forgets = 0, 0, 0 end
+  r.generation = generation or r.generation
+  return r
 end
-if retry > 0 then return retry end
-for i, key in ipairs(KEYS) do
-  redis.call('SET', key, string.format('%.0f', tats[i]), 'PX', math.ceil((tats[i] - now) / 1000))
+local function write(r)
+  redis.call('HSET', r.key, 'f', whole(r.failed), 'u', whole(r.ends), 'g', whole(r.forgets), 'n', r.generation)
+  local ms = math.ceil((r.forgets - now) / 1000)
+  if r.generation ~= '' and r.key == total.key then ms = math.max(ms, 61 * 86400000) end
+  redis.call('PEXPIRE', r.key, whole(math.max(ms, 1)))
 end
-return 0`)
+if #KEYS > n then
+  locks = ARGV[a+1] == '1'
+  most, minimum, maximum, memory = tonumber(ARGV[a+2]), tonumber(ARGV[a+3]), tonumber(ARGV[a+4]), tonumber(ARGV[a+5])
+  factor, steps = tonumber(ARGV[a+6]), tonumber(ARGV[a+7])
+  total = read(KEYS[n+1])
+  own = read(KEYS[n+2], total.generation)
+end
+`
 
-	refundScript = rueidis.NewLuaScript(`
-local now = tonumber(ARGV[1])
-for i, key in ipairs(KEYS) do
-  local tat = tonumber(redis.call('GET', key) or 0) - tonumber(ARGV[2*i])
-  if tat <= now then redis.call('DEL', key)
-  else redis.call('SET', key, string.format('%.0f', tat), 'PX', math.ceil((tat - now) / 1000)) end
+var (
+	// takeScript answers {0, 0}, {0, 1} for a try that locks out, {1, when to
+	// come again}, or {2, the end of the lockout}.
+	takeScript = rueidis.NewLuaScript(prelude + `
+local retry, tats, locker = 0, {}, nil
+if own then
+  locker = own
+  if locks then locker = total end
+  if locker.ends > now then return {2, locker.ends} end
 end
-return 0`)
+for i = 1, n do
+  local tat = math.max(tonumber(redis.call('GET', KEYS[i]) or 0), now) + tonumber(ARGV[1+2*i])
+  tats[i] = tat
+  if tat > now + tonumber(ARGV[2+2*i]) then retry = math.max(retry, tat - tonumber(ARGV[2+2*i])) end
+end
+if retry > 0 then return {1, retry} end
+for i = 1, n do
+  redis.call('SET', KEYS[i], whole(tats[i]), 'PX', math.ceil((tats[i] - now) / 1000))
+end
+if not own then return {0, 0} end
+local function fail(r)
+  r.failed, r.ends = r.failed + 1, 0
+  local over = r.failed - most
+  if r == locker and over >= 0 then
+    local lasts = maximum
+    if over < steps then lasts = math.floor(minimum * factor ^ over + 0.5) end
+    r.ends = now + lasts
+  end
+  r.forgets = math.max(r.ends, now) + memory
+  write(r)
+end
+fail(own)
+if locks then fail(total) end
+if locker.ends > now then return {0, 1} end
+return {0, 0}`)
+
+	refundScript = rueidis.NewLuaScript(prelude + `
+for i = 1, n do
+  local tat = tonumber(redis.call('GET', KEYS[i]) or 0) - tonumber(ARGV[1+2*i])
+  if tat <= now then redis.call('DEL', KEYS[i])
+  else redis.call('SET', KEYS[i], whole(tat), 'PX', math.ceil((tat - now) / 1000)) end
+end
+if own and own.failed > 0 then
+  own.failed, own.ends = own.failed - 1, 0
+  write(own)
+  if locks and total.failed > 0 then
+    total.failed, total.ends = total.failed - 1, 0
+    write(total)
+  end
+end
+return {0, 0}`)
+
+	forgiveScript = rueidis.NewLuaScript(prelude + `
+redis.call('DEL', own.key)
+if locks and own.failed > 0 and total.failed > 0 then
+  total.failed = math.max(total.failed - own.failed, 0)
+  if total.failed < most then total.ends = 0 end
+  write(total)
+end
+return {0, 0}`)
+
+	unlockScript = rueidis.NewLuaScript(prelude + `
+total.failed, total.ends, total.forgets, total.generation = 0, 0, 0, ARGV[1]
+write(total)
+return {0, 0}`)
 )
 
-func (l redisLimiter) Take(ctx context.Context, tenantID string, now time.Time, buckets ...Bucket) error {
-	retryAt, err := l.run(ctx, takeScript, tenantID, now, buckets)
-	if err != nil || retryAt == 0 {
-		return err
+func (l redisLimiter) Take(ctx context.Context, tenantID string, now time.Time, buckets ...Bucket) (locked bool, err error) {
+	cs, lk, err := split(buckets)
+	if err != nil || len(cs) == 0 && lk == nil {
+		return false, err
 	}
-	return limited(now, retryAt)
+	verdict, value, err := l.run(ctx, takeScript, tenantID, now, cs, lk)
+	switch {
+	case err != nil:
+		return false, err
+	case verdict == 1:
+		return false, limited(now, value)
+	case verdict == 2:
+		return false, lockedOut(now, value)
+	}
+	return value == 1, nil
 }
 
 func (l redisLimiter) Refund(ctx context.Context, tenantID string, now time.Time, buckets ...Bucket) error {
-	_, err := l.run(ctx, refundScript, tenantID, now, buckets)
+	cs, lk, err := split(buckets)
+	if err == nil && (len(cs) > 0 || lk != nil) {
+		_, _, err = l.run(ctx, refundScript, tenantID, now, cs, lk)
+	}
+	return err
+}
+
+func (l redisLimiter) Forgive(ctx context.Context, tenantID string, now time.Time, b Bucket) error {
+	_, lk, err := split([]Bucket{b})
+	if err == nil && lk != nil {
+		_, _, err = l.run(ctx, forgiveScript, tenantID, now, nil, lk)
+	}
+	return err
+}
+
+func (l redisLimiter) Unlock(ctx context.Context, tenantID string, now time.Time, key string) error {
+	_, _, err := l.run(ctx, unlockScript, tenantID, now, nil, &lock{total: key, own: key + separator})
 	return err
 }
 
 // Purge has nothing to do: full buckets have expired.
 func (redisLimiter) Purge(context.Context, time.Time) error { return nil }
 
-func (l redisLimiter) run(ctx context.Context, script *rueidis.Lua, tenantID string, now time.Time, buckets []Bucket) (int64, error) {
-	cs, err := cells(buckets)
-	if err != nil || len(cs) == 0 {
-		return 0, err
-	}
-	keys := make([]string, len(cs))
-	args := make([]string, 1, 1+2*len(cs))
-	args[0] = strconv.FormatInt(now.UnixMicro(), 10)
+func (l redisLimiter) run(ctx context.Context, script *rueidis.Lua, tenantID string, now time.Time, cs []cell, lk *lock) (verdict, value int64, err error) {
+	whole := func(n int64) string { return strconv.FormatInt(n, 10) }
+	keys := make([]string, len(cs), len(cs)+2)
+	args := append(make([]string, 0, 9+2*len(cs)), whole(now.UnixMicro()), strconv.Itoa(len(cs)))
 	for i, c := range cs {
 		keys[i] = "usher:rate:{" + tenantID + "}:" + c.key
-		args = append(args, strconv.FormatInt(c.increment, 10), strconv.FormatInt(c.tolerance, 10))
+		args = append(args, whole(c.increment), whole(c.tolerance))
+	}
+	if lk != nil {
+		locks := "0"
+		if lk.perUser {
+			locks = "1"
+		}
+		keys = append(keys, "usher:lock:{"+tenantID+"}:"+lk.total, "usher:lock:{"+tenantID+"}:"+lk.own)
+		args = append(args, locks, strconv.Itoa(lk.most), whole(lk.minimum), whole(lk.maximum), whole(lk.memory),
+			strconv.FormatFloat(lk.factor, 'g', -1, 64), strconv.Itoa(lk.steps))
 	}
 	timed, cancel := context.WithTimeoutCause(ctx, redisTimeout, errors.New("no answer from Redis in time"))
 	defer cancel()
-	n, err := script.Exec(timed, l.client, keys, args).AsInt64()
-	if err != nil {
-		return 0, unavailable(ctx, err)
+	n, err := script.Exec(timed, l.client, keys, args).AsIntSlice()
+	if err == nil && len(n) != 2 {
+		err = fmt.Errorf("an answer of %d numbers", len(n))
 	}
-	return n, nil
+	if err != nil {
+		return 0, 0, unavailable(ctx, err)
+	}
+	return n[0], n[1], nil
 }

@@ -39,6 +39,9 @@ func Run(t *testing.T, place func(t *testing.T) Open) {
 	} {
 		t.Run(name, func(t *testing.T) { check(t, place(t)) })
 	}
+	for name, check := range lockouts {
+		t.Run("lockout/"+name, func(t *testing.T) { check(t, place(t)) })
+	}
 }
 
 // The time of these tests: ahead of any clock, so that nothing expires by one.
@@ -53,7 +56,7 @@ func count(t *testing.T, l limit.Limiter, tenantID string, now time.Time, n int,
 	t.Helper()
 	in := 0
 	for range n {
-		switch err := l.Take(context.Background(), tenantID, now, bs...); {
+		switch _, err := l.Take(context.Background(), tenantID, now, bs...); {
 		case err == nil:
 			in++
 		case !errors.Is(err, tenant.ErrRateLimited):
@@ -62,6 +65,9 @@ func count(t *testing.T, l limit.Limiter, tenantID string, now time.Time, n int,
 	}
 	return in
 }
+
+// paid is the outcome of a try.
+func paid(_ bool, err error) error { return err }
 
 func expect(t *testing.T, what string, got, want int) {
 	t.Helper()
@@ -84,7 +90,7 @@ func burst(t *testing.T, open Open) {
 func retry(t *testing.T, open Open) {
 	l, b := open(), bucket("b", 4, 60)
 	expect(t, "at first", count(t, l, "t", epoch, 4, b), 4)
-	err := l.Take(t.Context(), "t", epoch.Add(time.Second), b)
+	_, err := l.Take(t.Context(), "t", epoch.Add(time.Second), b)
 	refusal := tenant.AsError(err)
 	if refusal.Reason != tenant.ErrRateLimited.Reason {
 		t.Fatalf("Take: %v", err)
@@ -117,7 +123,7 @@ func steady(t *testing.T, open Open) {
 
 func parallel(t *testing.T, open Open) {
 	l, b := open(), bucket("b", 7, 60)
-	expect(t, "20 at once", together(t, 20, func(int) error { return l.Take(t.Context(), "t", epoch, b) }), 7)
+	expect(t, "20 at once", together(t, 20, func(int) error { return paid(l.Take(t.Context(), "t", epoch, b)) }), 7)
 }
 
 func instances(t *testing.T, open Open) {
@@ -127,7 +133,7 @@ func instances(t *testing.T, open Open) {
 		if i%2 == 1 {
 			l = two
 		}
-		return l.Take(t.Context(), "t", epoch, b)
+		return paid(l.Take(t.Context(), "t", epoch, b))
 	})
 	expect(t, "20 at two nodes", got, 6)
 	expect(t, "after a restart", count(t, open(), "t", epoch, 1, b), 0)
@@ -160,7 +166,7 @@ func unlimited(t *testing.T, open Open) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel() // whatever asks the database now would fail
 	for _, bs := range [][]limit.Bucket{nil, {bucket("b", 0, 60)}, {bucket("a", 0, 1), bucket("b", 0, 1)}} {
-		if err := l.Take(gone, "t", epoch, bs...); err != nil {
+		if _, err := l.Take(gone, "t", epoch, bs...); err != nil {
 			t.Errorf("Take: %v", err)
 		}
 		if err := l.Refund(gone, "t", epoch, bs...); err != nil {
@@ -196,7 +202,7 @@ func allOrNothing(t *testing.T, open Open) {
 	expect(t, "together", count(t, l, "t", epoch, 8, wide, narrow, other), 1)
 	expect(t, "the wide one has paid once", count(t, l, "t", epoch, 20, wide), 9)
 	expect(t, "so has the other", count(t, l, "t", epoch, 20, other), 9)
-	err := l.Take(t.Context(), "t", epoch, wide, narrow, other)
+	_, err := l.Take(t.Context(), "t", epoch, wide, narrow, other)
 	if got := tenant.AsError(err).Info["retry_after_seconds"]; got != 3600 {
 		t.Errorf("retry_after_seconds = %v, want that of the slowest", got)
 	}
@@ -210,9 +216,9 @@ func oppositeOrder(t *testing.T, open Open) {
 	l, a, b := open(), bucket("a", 100, 60), bucket("b", 10, 60)
 	got := together(t, 40, func(i int) error {
 		if i%2 == 0 {
-			return l.Take(t.Context(), "t", epoch, a, b)
+			return paid(l.Take(t.Context(), "t", epoch, a, b))
 		}
-		return l.Take(t.Context(), "t", epoch, b, a)
+		return paid(l.Take(t.Context(), "t", epoch, b, a))
 	})
 	if got > 10 || got < 1 {
 		t.Errorf("%d were let in, want at most 10", got)
@@ -247,7 +253,7 @@ func purge(t *testing.T, open Open) {
 }
 
 func namedTwice(t *testing.T, open Open) {
-	if err := open().Take(t.Context(), "t", epoch, bucket("b", 2, 10), bucket("b", 3, 10)); err == nil {
+	if _, err := open().Take(t.Context(), "t", epoch, bucket("b", 2, 10), bucket("b", 3, 10)); err == nil {
 		t.Error("accepted")
 	}
 }
@@ -262,7 +268,7 @@ func oddKeys(t *testing.T, open Open) {
 func cancelled(t *testing.T, open Open) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := open().Take(gone, "t", epoch, bucket("b", 2, 10)); !errors.Is(err, context.Canceled) {
+	if _, err := open().Take(gone, "t", epoch, bucket("b", 2, 10)); !errors.Is(err, context.Canceled) {
 		t.Errorf("Take: %v", err)
 	}
 }
