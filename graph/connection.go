@@ -39,6 +39,8 @@ type (
 	SessionEdge             = Edge[*tenant.Session]
 	FlowRunConnection       = Connection[*tenant.Run]
 	FlowRunEdge             = Edge[*tenant.Run]
+	MessageConnection       = Connection[*Message]
+	MessageEdge             = Edge[*Message]
 	AuditEventConnection    = Connection[*tenant.AuditEvent]
 	AuditEventEdge          = Edge[*tenant.AuditEvent]
 	APIKeyConnection        = Connection[*tenant.APIKey]
@@ -84,5 +86,6 @@ func versionKey(v *tenant.Version) string  { return strconv.FormatInt(v.Number, 
 func userKey(u *tenant.UserRecord) string  { return u.ID }
 func sessionKey(s *tenant.Session) string  { return s.ID }
 func runKey(r *tenant.Run) string          { return r.ID }
+func messageKey(m *Message) string         { return m.ID }
 func eventKey(e *tenant.AuditEvent) string { return e.ID }
 func apiKeyKey(k *tenant.APIKey) string    { return k.ID }

@@ -11,42 +11,6 @@ import (
 	"github.com/usher-id/usher/flowengine/admin"
 )
 
-func (r *mutationResolver) UpdateIdentifications(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
-	return r.editSection(ctx, "identifications", input)
-}
-
-func (r *mutationResolver) UpdateAuthenticators(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
-	return r.editSection(ctx, "authenticators", input)
-}
-
-func (r *mutationResolver) UpdatePasswordPolicy(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
-	return r.editSection(ctx, "password_policy", input)
-}
-
-func (r *mutationResolver) UpdateOauthProviders(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
-	return r.editSection(ctx, "oauth_providers", input)
-}
-
-func (r *mutationResolver) UpdateAccounts(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
-	return r.editSection(ctx, "accounts", input)
-}
-
-func (r *mutationResolver) UpdateFlows(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
-	return r.editSection(ctx, "flows", input)
-}
-
-func (r *mutationResolver) UpdateSessions(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
-	return r.editSection(ctx, "sessions", input)
-}
-
-func (r *mutationResolver) UpdateLimits(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
-	return r.editSection(ctx, "limits", input)
-}
-
-func (r *mutationResolver) UpdateWeb(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
-	return r.editSection(ctx, "web", input)
-}
-
 func (r *mutationResolver) PublishDraft(ctx context.Context, input PublishDraftInput) (*PublishDraftPayload, error) {
 	p := admin.Publication{ExpectedVersion: wide(input.ExpectedVersion), Message: input.Message, Force: value(input.Force)}
 	done, err := r.admin.Publish(ctx, callOf(ctx).actor(), input.Tenant, p)

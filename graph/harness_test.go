@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/usher-id/usher/flowengine/admin"
+	"github.com/usher-id/usher/flowengine/deliver"
+	"github.com/usher-id/usher/flowengine/limit"
 	"github.com/usher-id/usher/graph"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/document"
@@ -27,6 +29,7 @@ import (
 type world struct {
 	t       *testing.T
 	store   *store.Store
+	master  *secret.Master
 	url     string
 	tenants map[string]*tenant.Tenant
 	keys    map[string]string // by slug and role, such as acme/owner
@@ -52,6 +55,11 @@ func newWorld(t *testing.T, url string, change ...func(*graph.Options)) *world {
 	hasher := secret.NewHasher(secret.HasherOptions{})
 	t.Cleanup(hasher.Close)
 	service := &admin.Service{Store: s, Master: master, Hasher: hasher, Now: time.Now}
+	w.master = master
+	service.Messages = deliver.New(deliver.Options{
+		Store: s, Master: master, Limiter: limit.SQL(s.DB()), Log: slog.New(slog.DiscardHandler),
+		PublicURL: func(host, path string) string { return "https://" + host + path },
+	})
 	for i, slug := range []string{"admin", "acme", "other"} {
 		key, err := master.NewTenantKey()
 		must(t, err)
@@ -146,14 +154,38 @@ func (w *world) newKey(slug string, role tenant.Role) *tenant.APIKey {
 // newUser makes a user with an e-mail address and answers their id.
 func (w *world) newUser(slug, email string) string {
 	w.t.Helper()
+	t, err := w.store.TenantBySlug(context.Background(), slug)
+	must(w.t, err)
 	u := &tenant.UserRecord{User: tenant.User{
-		TenantID: w.tenants[slug].ID, ID: secret.NewID(), State: tenant.UserActive, CreatedAt: time.Now(), UpdatedAt: time.Now(),
+		TenantID: t.ID, ID: secret.NewID(), State: tenant.UserActive, CreatedAt: time.Now(), UpdatedAt: time.Now(),
 	}}
 	u.Identities = []tenant.Identity{{
 		TenantID: u.TenantID, ID: secret.NewID(), UserID: u.ID, Claim: tenant.Claim{Kind: "email", Value: email}, Shown: email, CreatedAt: time.Now(),
 	}}
 	w.change(u.TenantID, func(tx tenant.Tx) error { return tx.CreateUser(u) })
 	return u.ID
+}
+
+// newMessage puts a message with the code 135799 into the outbox and answers its id.
+func (w *world) newMessage(slug, user string, status tenant.MessageStatus) string {
+	w.t.Helper()
+	t, err := w.store.TenantBySlug(context.Background(), slug)
+	must(w.t, err)
+	u, err := w.store.User(context.Background(), t.ID, user)
+	must(w.t, err)
+	now := time.Now()
+	run := tenant.Run{TenantID: t.ID, ID: secret.NewPFID(t.Partition), Flow: tenant.FlowRef{Type: tenant.Login, Name: "default"}, Status: tenant.RunNew, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
+	code := tenant.Code{
+		TenantID: t.ID, ID: secret.NewID(), RunID: run.ID, Purpose: tenant.PurposeVerify, Form: tenant.CodeForm6, Channel: "email",
+		Target: u.Identities[0].Claim, MaxAttempts: 5, CreatedAt: now, ExpiresAt: now.Add(5 * time.Minute), Delivery: status,
+	}
+	m, err := deliver.Compose(w.master, t, tenant.DefaultConfig(), &code, "135799", "", secret.NewID(), false)
+	must(w.t, err)
+	must(w.t, w.store.Commit(context.Background(), &tenant.Commit{
+		New: true, Run: run, State: tenant.FlowState{TenantID: t.ID, TokenHash: secret.NewToken(""), RunID: run.ID, CreatedAt: now},
+		Codes: []tenant.Code{code}, Messages: []tenant.Message{*m},
+	}))
+	return m.ID
 }
 
 func (w *world) grant(userID string, role tenant.Role, domain string) {

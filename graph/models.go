@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"github.com/usher-id/usher/flowengine/admin"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/document"
 )
@@ -61,3 +62,39 @@ type PasswordViolation struct {
 	Rule    string
 	Details any // a JSON object; nil when the rule says all
 }
+
+// MessageChannel is one of tenant.Channels.
+type MessageChannel string
+
+// The channels.
+const (
+	EmailChannel    MessageChannel = tenant.EmailChannel
+	SMSChannel      MessageChannel = tenant.SMSChannel
+	WhatsAppChannel MessageChannel = tenant.WhatsAppChannel
+)
+
+// Message is a message of the outbox, with what it says where that may be read.
+type Message struct {
+	*tenant.Message
+	Channel                         MessageChannel
+	Subject, Body, HTML, Code, Link *string
+}
+
+// newMessage shows what was written, as far as there is any of it.
+func newMessage(m *admin.Message) *Message {
+	out := &Message{Message: m.Message, Channel: MessageChannel(m.Channel)}
+	if w := m.Written; w != nil {
+		for _, part := range []struct {
+			to   **string
+			text string
+		}{{&out.Subject, w.Subject}, {&out.Body, w.Text}, {&out.HTML, w.HTML}, {&out.Code, w.Code}, {&out.Link, w.Link}} {
+			if part.text != "" {
+				*part.to = &part.text
+			}
+		}
+	}
+	return out
+}
+
+// MessagePreview is what a message says.
+type MessagePreview struct{ Language, Subject, Body, HTML string }

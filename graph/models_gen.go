@@ -319,8 +319,40 @@ type ImportUsersPayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
+// Which messages.
+type MessageFilter struct {
+	// Only those that go this way.
+	Channel *MessageChannel `json:"channel"`
+	// Only those that stand here.
+	Status *tenant.MessageStatus `json:"status"`
+	// Only those to this address or number.
+	To *string `json:"to"`
+}
+
 // What can be changed. Each mutation writes an audit event in the same transaction.
 type Mutation struct {
+}
+
+// Which message to write out.
+type PreviewMessageInput struct {
+	// The slug of the tenant.
+	Tenant string `json:"tenant"`
+	// The way it goes.
+	Channel MessageChannel `json:"channel"`
+	// What it says it is for.
+	Purpose tenant.CodePurpose `json:"purpose"`
+	// What it brings.
+	Form tenant.CodeForm `json:"form"`
+	// The language, BCP 47; the tenant's when absent.
+	Language *string `json:"language"`
+}
+
+// A message written out.
+type PreviewMessagePayload struct {
+	// The message; null when it could not be written.
+	Message *MessagePreview `json:"message"`
+	// Why it could not.
+	UserErrors []UserError `json:"userErrors"`
 }
 
 // Whose draft to publish.
@@ -495,6 +527,34 @@ type SecretInput struct {
 	Name string `json:"name"`
 	// Its value, sealed and never shown again.
 	Value string `json:"value"`
+}
+
+// What to send, and to whom.
+type SendTestMessageInput struct {
+	// The slug of the tenant.
+	Tenant string `json:"tenant"`
+	// The way it goes.
+	Channel MessageChannel `json:"channel"`
+	// The address or number.
+	To string `json:"to"`
+	// What it says it is for.
+	Purpose tenant.CodePurpose `json:"purpose"`
+	// What it brings.
+	Form tenant.CodeForm `json:"form"`
+	// The language, BCP 47; the tenant's when absent.
+	Language *string `json:"language"`
+}
+
+// What a gateway made of a test message.
+type SendTestMessagePayload struct {
+	// Whether the gateway took it; null when nothing was sent.
+	Sent *bool `json:"sent"`
+	// Which gateway; null when nothing was sent.
+	Provider *string `json:"provider"`
+	// Why the gateway did not take it; null when it did.
+	Error *string `json:"error"`
+	// Why nothing was sent.
+	UserErrors []UserError `json:"userErrors"`
 }
 
 // Which sessions.
@@ -761,6 +821,8 @@ const (
 	ObjectSession Object = "SESSION"
 	// The records of a tenant's flow runs.
 	ObjectFlowRun Object = "FLOW_RUN"
+	// The messages to a tenant's users.
+	ObjectMessage Object = "MESSAGE"
 	// A tenant's audit log.
 	ObjectAudit Object = "AUDIT"
 	// A tenant's API keys.
@@ -779,6 +841,7 @@ var AllObject = []Object{
 	ObjectUserBulk,
 	ObjectSession,
 	ObjectFlowRun,
+	ObjectMessage,
 	ObjectAudit,
 	ObjectAPIKey,
 	ObjectMember,
@@ -786,7 +849,7 @@ var AllObject = []Object{
 
 func (e Object) IsValid() bool {
 	switch e {
-	case ObjectSelf, ObjectPlatform, ObjectNode, ObjectTenant, ObjectConfig, ObjectUser, ObjectUserBulk, ObjectSession, ObjectFlowRun, ObjectAudit, ObjectAPIKey, ObjectMember:
+	case ObjectSelf, ObjectPlatform, ObjectNode, ObjectTenant, ObjectConfig, ObjectUser, ObjectUserBulk, ObjectSession, ObjectFlowRun, ObjectMessage, ObjectAudit, ObjectAPIKey, ObjectMember:
 		return true
 	}
 	return false

@@ -7,6 +7,7 @@ import (
 	"github.com/usher-id/usher/tenant"
 )
 
+//go:generate go run ./internal/sections ../tenant schema/sections.graphql
 //go:generate go run github.com/99designs/gqlgen generate
 
 // Resolver answers the fields that read or change something.

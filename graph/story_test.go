@@ -93,6 +93,8 @@ func TestStory(t *testing.T) {
 		s.configuration()
 		s.providers()
 		s.document()
+		s.sections()
+		s.messages()
 		s.users()
 		s.sessions()
 		s.bulk()

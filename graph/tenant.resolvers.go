@@ -140,6 +140,21 @@ func (r *tenantResolver) FlowRuns(ctx context.Context, obj *tenant.Tenant, first
 	})
 }
 
+func (r *tenantResolver) Messages(ctx context.Context, obj *tenant.Tenant, first int, after *string, filter *MessageFilter) (*Connection[*Message], error) {
+	f := tenant.MessageFilter{}
+	if filter != nil {
+		f = tenant.MessageFilter{Channel: string(value(filter.Channel)), Status: value(filter.Status), To: value(filter.To)}
+	}
+	return connect(first, after, messageKey, func(page tenant.Page) ([]*Message, error) {
+		list, err := r.admin.MessagesOf(ctx, obj, f, page)
+		out := make([]*Message, len(list))
+		for i, m := range list {
+			out[i] = newMessage(m)
+		}
+		return out, err
+	})
+}
+
 func (r *tenantResolver) AuditLog(ctx context.Context, obj *tenant.Tenant, first int, after *string, filter *AuditFilter) (*Connection[*tenant.AuditEvent], error) {
 	f := tenant.AuditFilter{}
 	if filter != nil {

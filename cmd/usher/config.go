@@ -47,8 +47,13 @@ type serving struct {
 	Introspection   bool          `help:"Let admins introspect the GraphQL schema; always on with --dev."`
 	ShutdownDelay   time.Duration `default:"0s" help:"Go on serving for so long after SIGTERM, with readiness already off, so that load balancers notice."`
 	ShutdownTimeout time.Duration `default:"20s" help:"Give requests so long to finish before they are cut."`
-	BootstrapAPIKey string        `name:"bootstrap-api-key" secret:"" hidden:"" help:"An operator's API key, at least 32 characters, that is made on a database without any."`
-	AutoMigrate     bool          `default:"true" negatable:"" help:"Bring the database's schema up to date at the start."`
+	SMTPURL         string        `name:"smtp-url" placeholder:"URL" help:"The mail server of tenants without one of their own: smtp://USER:PASSWORD@HOST:PORT with STARTTLS, smtps:// with TLS from the start, smtp+plain:// in the clear. Without it and with --dev messages land in the inbox that GraphQL shows."`
+	SMTPFrom        string        `name:"smtp-from" placeholder:"ADDRESS" help:"The sender of what goes by --smtp-url; tenants put their name before it."`
+
+	AllowPrivateOutbound bool `help:"Let tenants' gateways, hooks and providers be at loopback and private addresses, and at plain HTTP; always on with --dev."`
+
+	BootstrapAPIKey string `name:"bootstrap-api-key" secret:"" hidden:"" help:"An operator's API key, at least 32 characters, that is made on a database without any."`
+	AutoMigrate     bool   `default:"true" negatable:"" help:"Bring the database's schema up to date at the start."`
 }
 
 // cli is the whole command line. The settings of serve are declared with it.

@@ -169,8 +169,17 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 	directory := tenant.NewDirectory(db, m.engine.DirectoryHooks(func(err error) {
 		e.Log.Warn("changes could not be followed; trying again", "error", err)
 	}), nil)
-	engine, err := flowengine.New(flowengine.Options{
+	var engine *flowengine.Engine
+	outbox, err := newOutbox(e, c, s.app, m.engine, limiter, directory, func(ctx context.Context, t *tenant.Tenant) (*tenant.Config, error) {
+		return engine.Config(ctx, t)
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.admin.Messages = outbox
+	engine, err = flowengine.New(flowengine.Options{
 		Store: db, Directory: directory, Limiter: limiter, Master: s.master, Hasher: s.hasher, Metrics: m.engine, Log: e.Log,
+		Outbox: outbox, PublicURL: e.Settings.flowURL,
 	})
 	if err != nil {
 		return nil, err
@@ -184,6 +193,7 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 	s.background = []func(context.Context) error{
 		directory.Run,
 		engine.Run,
+		outbox.Run,
 		func(ctx context.Context) error { m.storage.watch(ctx, db, s.health); return nil },
 	}
 	ok = true

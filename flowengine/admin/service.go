@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/usher-id/usher/flowengine/deliver"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/secret"
 )
@@ -17,6 +18,8 @@ type Service struct {
 	Master *secret.Master
 	Hasher *secret.Hasher
 	Now    func() time.Time
+
+	Messages *deliver.Worker // nil where no messages are sent, as on the command line
 }
 
 // Actor is who asks, as the audit log names them.

@@ -22,11 +22,16 @@ const (
 	webhookProvider  = "webhook"
 	twilioProvider   = "twilio"
 	inboxProvider    = "inbox"
-	noProvider       = "none"
+	NoProvider       = "none"
 )
 
-// Providers lists them.
-var Providers = []string{platformProvider, smtpProvider, webhookProvider, twilioProvider, inboxProvider, noProvider}
+// ProvidersOf lists the providers that a channel may have.
+func ProvidersOf(channel string) []string {
+	if channel == tenant.EmailChannel {
+		return []string{platformProvider, smtpProvider, inboxProvider, NoProvider}
+	}
+	return []string{webhookProvider, twilioProvider, inboxProvider, NoProvider}
+}
 
 // gateway is where a tenant's messages of one channel go.
 type gateway struct {
@@ -69,7 +74,7 @@ func (w *Worker) gatewayFor(t *tenant.Tenant, cfg *tenant.Config, channel string
 			return gateway{provider: twilioProvider, key: "twilio " + p.Twilio.BaseURL + " " + p.Twilio.AccountSID, hand: w.callTwilio}
 		}
 	}
-	g := gateway{provider: noProvider, local: true, hand: func(context.Context, *outgoing) error {
+	g := gateway{provider: NoProvider, local: true, hand: func(context.Context, *outgoing) error {
 		return &failure{text: "no gateway is set up for " + channel, permanent: true, general: true}
 	}}
 	if w.o.Dev {
@@ -159,7 +164,7 @@ var testMessages = tenant.Rate{Burst: 20, PeriodSeconds: 3600}
 // Test sends a message with a code that doesn't work, at once, by a
 // configuration that need not be in force. ErrRateLimited.
 func (w *Worker) Test(ctx context.Context, t *tenant.Tenant, cfg *tenant.Config, s Sample) (*Trial, error) {
-	if err := w.o.Limiter.Take(ctx, t.ID, w.o.Now(), limit.Bucket{Key: "test_message", Rate: testMessages}); err != nil {
+	if _, err := w.o.Limiter.Take(ctx, t.ID, w.o.Now(), limit.Bucket{Key: "test_message", Rate: testMessages}); err != nil {
 		return nil, err
 	}
 	r, err := w.Preview(t, cfg, s)

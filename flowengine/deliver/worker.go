@@ -51,7 +51,7 @@ type Options struct {
 // Sent is one try at a message, for metrics. The labels are of closed sets.
 type Sent struct {
 	Channel  string
-	Provider string // one of Providers
+	Provider string // one of ProvidersOf the channel
 	Purpose  tenant.CodePurpose
 	Outcome  Outcome
 	Took     time.Duration
