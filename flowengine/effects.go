@@ -58,11 +58,10 @@ func (e *Engine) apply(m *move, c *tenant.Commit) (made secrets, err error) {
 }
 
 const (
-	devicePrefix     = "usherdevice_"
-	deviceTokenType  = "device_token"
-	passwordType     = "primary_password"
-	codeTable        = "otp_code" // what codes are sealed as
-	authenticatorsAt = "authenticator"
+	devicePrefix    = "usherdevice_"
+	deviceTokenType = "device_token"
+	passwordType    = "primary_password"
+	codeTable       = "otp_code" // what codes are sealed as
 )
 
 func (m *move) authenticator(user, id, typ, value string) tenant.Authenticator {

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"net/netip"
 	"time"
@@ -108,16 +107,11 @@ func (w *world) Identities(user string) ([]tenant.Identity, error) {
 }
 
 func (w *world) Seal(authenticator, plain string) (string, error) {
-	b, err := w.engine.master.Seal(w.tenant, authenticatorsAt, authenticator, []byte(plain))
-	return base64.RawURLEncoding.EncodeToString(b), err
+	return w.engine.master.SealText(w.tenant, tenant.AuthenticatorTable, authenticator, plain)
 }
 
 func (w *world) Unseal(authenticator, sealed string) (string, error) {
-	b, err := base64.RawURLEncoding.DecodeString(sealed)
-	if err == nil {
-		b, err = w.engine.master.Open(w.tenant, authenticatorsAt, authenticator, b)
-	}
-	return string(b), err
+	return w.engine.master.OpenText(w.tenant, tenant.AuthenticatorTable, authenticator, sealed)
 }
 
 func (w *world) Code(id string) (*tenant.Code, error) {

@@ -81,6 +81,10 @@ type ConfigReader interface {
 // as the id (see secret.Master.Seal).
 const SecretTable = "secret"
 
+// AuthenticatorTable is what the sealed secrets of authenticators are sealed
+// for, with the authenticator's id (see secret.Master.SealText).
+const AuthenticatorTable = "authenticator"
+
 // Secret is the outside of a sealed value of a tenant's configuration.
 type Secret struct {
 	Name      string // such as oauth.<alias>.client_secret

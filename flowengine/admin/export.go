@@ -2,11 +2,11 @@ package admin
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
 
+	"github.com/usher-id/usher/flowengine/flow"
 	"github.com/usher-id/usher/tenant"
 )
 
@@ -81,33 +81,38 @@ func (s *Service) exportUser(w io.Writer, t *tenant.Tenant, u *tenant.UserRecord
 	return err
 }
 
+// exportCredential says what an import needs to make the authenticator again
+// (flowengine/flow says how each is kept).
 func (s *Service) exportCredential(t *tenant.Tenant, a *tenant.Authenticator) (usherCredential, error) {
-	c := usherCredential{Type: a.Type, CreatedAt: a.CreatedAt}
-	if a.Type == primaryPassword || a.Type == secondaryPassword {
+	c := usherCredential{Type: a.Type, CreatedAt: a.CreatedAt, MustChange: a.MustChange}
+	if !a.UpdatedAt.Equal(a.CreatedAt) {
+		c.UpdatedAt = a.UpdatedAt
+	}
+	var err error
+	switch a.Type {
+	case primaryPassword, secondaryPassword, tenant.OldPassword, deviceToken:
 		c.Hash = a.Secret
-		return c, nil
-	}
-	if a.Type == tenant.PasskeyAuthenticator {
-		p, err := a.Passkey()
-		if err != nil {
-			return c, fmt.Errorf("admin: authenticator %s: %w", a.ID, err)
+	case primaryEmail, primarySMS, secondaryEmail, secondarySMS:
+		c.Target = a.Secret
+	case tenant.PasskeyAuthenticator:
+		if c.Passkey, err = a.Passkey(); err == nil {
+			c.Passkey.Used = nil // of runs that are over by then
 		}
-		p.Used = nil // of runs that are over by then
-		c.Passkey = p
-		return c, nil
+	case secondaryTOTP, recoveryCode:
+		var plain string
+		if plain, err = s.Master.OpenText(t, tenant.AuthenticatorTable, a.ID, a.Secret); err != nil {
+			break
+		}
+		if a.Type == secondaryTOTP {
+			c.Secret, err = flow.TOTPKey(plain)
+		} else {
+			c.Codes, err = flow.RecoveryCodeHashes(plain)
+		}
+	default:
+		err = fmt.Errorf("no form to export a %s in", a.Type)
 	}
-	sealed, err := base64.RawURLEncoding.DecodeString(a.Secret)
 	if err != nil {
-		return c, fmt.Errorf("admin: authenticator %s: %w", a.ID, err)
+		err = fmt.Errorf("admin: authenticator %s: %w", a.ID, err)
 	}
-	plain, err := s.Master.Open(t, AuthenticatorTable, a.ID, sealed)
-	if err != nil {
-		return c, fmt.Errorf("admin: authenticator %s: %w", a.ID, err)
-	}
-	if a.Type == secondaryTOTP {
-		c.Secret = string(plain)
-	} else {
-		c.Target = string(plain)
-	}
-	return c, nil
+	return c, err
 }

@@ -2,7 +2,9 @@ package admin
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base32"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -210,7 +212,7 @@ func (r *incoming) addHash(typ, hash, pointer string, created time.Time) {
 		r.fail(pointer, "UnusableHash", "%s", strings.TrimPrefix(err.Error(), secret.ErrHash.Error()+": "))
 		return
 	}
-	r.credentials = append(r.credentials, credential{typ: typ, hash: hash, created: created})
+	r.credentials = append(r.credentials, credential{typ: typ, kept: hash, created: created})
 }
 
 func (r *incoming) addTOTP(text, pointer string, created time.Time) {
@@ -219,7 +221,7 @@ func (r *incoming) addTOTP(text, pointer string, created time.Time) {
 		r.fail(pointer, "WrongForm", "a TOTP secret is 10 to 128 bytes in base32")
 		return
 	}
-	r.credentials = append(r.credentials, credential{typ: secondaryTOTP, plain: folded, created: created})
+	r.credentials = append(r.credentials, credential{typ: secondaryTOTP, sealed: flow.TOTPSecret(folded), created: created})
 }
 
 // addPasskey adds a passkey and the identity that it is found by.
@@ -238,22 +240,51 @@ func (r *incoming) addPasskey(p *tenant.Passkey, pointer string, created time.Ti
 		panic(err) // plain values
 	}
 	r.identities = append(r.identities, wanted{place: pointer, Identity: tenant.Identity{Claim: p.Claim(), Shown: p.ID, CreatedAt: created}})
-	r.credentials = append(r.credentials, credential{typ: tenant.PasskeyAuthenticator, hash: string(text), created: created})
+	r.credentials = append(r.credentials, credential{typ: tenant.PasskeyAuthenticator, kept: string(text), created: created})
 }
 
-// addTarget adds a second factor that is sent to an address or a number.
+// addTarget adds a factor that is sent to an address or a number.
 func (i *importer) addTarget(r *incoming, typ, raw, pointer string, created time.Time) {
-	kind := map[string]string{secondaryEmail: "email", secondarySMS: "phone"}[typ]
+	kind := "email"
+	if typ == primarySMS || typ == secondarySMS {
+		kind = "phone"
+	}
 	claim, err := normalize(&i.cfg.LoginIDs, kind, raw)
 	if err != nil {
 		r.fail(pointer, "WrongForm", "%s", tenant.AsError(err).Message)
 		return
 	}
-	r.credentials = append(r.credentials, credential{typ: typ, plain: claim.Value, created: created})
+	r.credentials = append(r.credentials, credential{typ: typ, kept: claim.Value, created: created})
 }
 
-// The types of authenticators that an import can bring.
+// addTokenHashes checks hashes of what has chance enough to need no salt.
+func (r *incoming) addTokenHashes(typ string, hashes []string, pointer string, created time.Time) {
+	for _, h := range hashes {
+		if b, err := base64.RawURLEncoding.DecodeString(h); err != nil || len(b) != sha256.Size {
+			r.fail(pointer, "WrongForm", "must be the SHA-256 in unpadded base64url")
+			return
+		}
+	}
+	c := credential{typ: typ, created: created}
+	switch {
+	case typ == recoveryCode && len(hashes) <= maxRecoveryCodes:
+		c.sealed = flow.RecoveryCodesSecret(hashes)
+	case typ == deviceToken && len(hashes) == 1:
+		c.kept = hashes[0]
+	default:
+		r.fail(pointer, "WrongLength", "a device has one token, a user at most %d recovery codes", maxRecoveryCodes)
+		return
+	}
+	r.credentials = append(r.credentials, c)
+}
+
+const maxRecoveryCodes = 100
+
+// The types of authenticators that an import can bring, beside passwords and
+// passkeys.
 const (
+	primaryEmail      = "primary_oob_otp_email"
+	primarySMS        = "primary_oob_otp_sms"
 	secondaryPassword = "secondary_password"
 	secondaryTOTP     = "secondary_totp"
 	secondaryEmail    = "secondary_oob_otp_email"

@@ -45,10 +45,14 @@ type usherIdentity struct {
 
 type usherCredential struct {
 	Type      string    `json:"type"`
-	Hash      string    `json:"hash,omitempty"`   // of a password
+	Hash      string    `json:"hash,omitempty"`   // of a password, or of the token of a device
 	Secret    string    `json:"secret,omitempty"` // of TOTP, in base32
 	Target    string    `json:"target,omitempty"` // of codes that are sent
+	Codes     []string  `json:"codes,omitempty"`  // hashes of the recovery codes that are left
 	CreatedAt time.Time `json:"created_at,omitzero"`
+	UpdatedAt time.Time `json:"updated_at,omitzero"` // of a password: how old it is
+
+	MustChange bool `json:"must_change,omitempty"` // of a password, at the next login
 
 	Passkey *tenant.Passkey `json:"passkey,omitempty"` // of a passkey, which works as long as the relying party id stays
 }
@@ -99,7 +103,10 @@ func (i *importer) usherRecord(r *incoming, _ header, text json.RawMessage) {
 		i.usherCredential(r, c, fmt.Sprintf("/authenticators/%d", k))
 	}
 	if len(u.Authenticators) > 0 {
-		r.types = []string{primaryPassword, secondaryPassword, secondaryTOTP, secondaryEmail, secondarySMS, tenant.PasskeyAuthenticator}
+		r.types = []string{
+			primaryPassword, primaryEmail, primarySMS, secondaryPassword, secondaryTOTP, secondaryEmail, secondarySMS,
+			tenant.PasskeyAuthenticator, recoveryCode, deviceToken, tenant.OldPassword,
+		}
 	} else {
 		r.kinds = []string{"email", "phone", "username"} // and not the identities of passkeys
 	}
@@ -108,16 +115,24 @@ func (i *importer) usherRecord(r *incoming, _ header, text json.RawMessage) {
 }
 
 func (i *importer) usherCredential(r *incoming, c usherCredential, at string) {
+	before := len(r.credentials)
 	switch c.Type {
-	case primaryPassword, secondaryPassword:
+	case primaryPassword, secondaryPassword, tenant.OldPassword:
 		r.addHash(c.Type, c.Hash, at+"/hash", c.CreatedAt)
 	case secondaryTOTP:
 		r.addTOTP(c.Secret, at+"/secret", c.CreatedAt)
-	case secondaryEmail, secondarySMS:
+	case recoveryCode:
+		r.addTokenHashes(c.Type, c.Codes, at+"/codes", c.CreatedAt)
+	case deviceToken:
+		r.addTokenHashes(c.Type, []string{c.Hash}, at+"/hash", c.CreatedAt)
+	case primaryEmail, primarySMS, secondaryEmail, secondarySMS:
 		i.addTarget(r, c.Type, c.Target, at+"/target", c.CreatedAt)
 	case tenant.PasskeyAuthenticator:
 		r.addPasskey(c.Passkey, at+"/passkey", c.CreatedAt)
 	default:
 		r.fail(at+"/type", "NotAllowed", "there is no authenticator %q", c.Type)
+	}
+	for k := before; k < len(r.credentials); k++ {
+		r.credentials[k].updated, r.credentials[k].mustChange = c.UpdatedAt, c.MustChange
 	}
 }

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -55,9 +54,12 @@ func claimsOf(i *tenant.Identity) []tenant.Claim {
 // credential is an authenticator to be made.
 type credential struct {
 	typ     string
-	hash    string // of a password, or the record of a passkey; is kept as it is
-	plain   string // of everything else; is sealed
+	kept    string // as it is: the hash of a password, an address, the record of a passkey
+	sealed  string // is sealed: what flowengine/flow says of authenticator apps and recovery codes
 	created time.Time
+	updated time.Time // zero for created
+
+	mustChange bool // of a password
 }
 
 func (r *incoming) fail(pointer, reason, format string, args ...any) {
@@ -67,11 +69,6 @@ func (r *incoming) fail(pointer, reason, format string, args ...any) {
 func (r *incoming) warn(pointer, reason, format string, args ...any) {
 	r.warnings = append(r.warnings, tenant.Problem{Pointer: pointer, Reason: reason, Message: fmt.Sprintf(format, args...)})
 }
-
-// AuthenticatorTable is what the secrets of authenticators are sealed for, with
-// the authenticator's id (see secret.Master.Seal). Authenticator.Secret holds
-// them in unpadded base64url; passwords alone are kept as a hash.
-const AuthenticatorTable = "authenticator"
 
 // batchWriter writes one batch. It is made anew when the transaction is.
 type batchWriter struct {
@@ -307,13 +304,16 @@ func (w *batchWriter) identity(i tenant.Identity, userID string) tenant.Identity
 
 // authenticator makes what is kept of a credential.
 func (w *batchWriter) authenticator(u *tenant.User, c credential) (*tenant.Authenticator, error) {
-	a := newAuthenticator(u, c.typ, c.hash, orNow(c.created, w.now))
-	if c.hash == "" {
-		sealed, err := w.s.Master.Seal(w.t, AuthenticatorTable, a.ID, []byte(c.plain))
-		if err != nil {
+	a := newAuthenticator(u, c.typ, c.kept, orNow(c.created, w.now))
+	a.MustChange = c.mustChange
+	if !c.updated.IsZero() {
+		a.UpdatedAt = c.updated
+	}
+	if c.sealed != "" {
+		var err error
+		if a.Secret, err = w.s.Master.SealText(w.t, tenant.AuthenticatorTable, a.ID, c.sealed); err != nil {
 			return nil, err
 		}
-		a.Secret = base64.RawURLEncoding.EncodeToString(sealed)
 	}
 	return &a, nil
 }

@@ -3,6 +3,7 @@ package secret
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -183,6 +184,22 @@ func (m *Master) Open(t *tenant.Tenant, table, id string, sealed []byte) ([]byte
 		return nil, ErrSealed
 	}
 	return plain, nil
+}
+
+// SealText is Seal for a column of text: unpadded base64url.
+func (m *Master) SealText(t *tenant.Tenant, table, id, plain string) (string, error) {
+	sealed, err := m.Seal(t, table, id, []byte(plain))
+	return base64.RawURLEncoding.EncodeToString(sealed), err
+}
+
+// OpenText opens what SealText sealed; ErrSealed for anything else.
+func (m *Master) OpenText(t *tenant.Tenant, table, id, sealed string) (string, error) {
+	b, err := base64.RawURLEncoding.DecodeString(sealed)
+	if err != nil {
+		return "", ErrSealed
+	}
+	plain, err := m.Open(t, table, id, b)
+	return string(plain), err
 }
 
 func (m *Master) dataKey(t *tenant.Tenant) (tink.AEAD, error) {
