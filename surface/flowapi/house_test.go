@@ -21,9 +21,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/usher-id/usher/flowengine"
+	"github.com/usher-id/usher/flowengine/deliver"
 	"github.com/usher-id/usher/flowengine/limit"
 	"github.com/usher-id/usher/surface"
 	"github.com/usher-id/usher/surface/flowapi"
+	"github.com/usher-id/usher/surface/pages"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/secret"
 	"github.com/usher-id/usher/tenant/store"
@@ -40,6 +42,8 @@ type house struct {
 	master   *secret.Master
 	registry *prometheus.Registry
 	log      *lockedBuffer
+	origin   func(host string) string // of the tenants' hosts
+	inbox    *deliver.Worker          // reads messages, and sends none
 
 	mu         sync.Mutex
 	time       time.Time
@@ -56,6 +60,7 @@ type settings struct {
 func build(t *testing.T, url string, change ...func(*settings)) *house {
 	t.Helper()
 	h := &house{t: t, time: time.Now(), registry: prometheus.NewRegistry(), log: &lockedBuffer{}}
+	h.origin = func(host string) string { return "https://" + host }
 	metrics := flowengine.NewMetrics(h.registry, flowengine.MetricsOptions{})
 	log := slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	o := settings{
@@ -88,7 +93,8 @@ func build(t *testing.T, url string, change ...func(*settings)) *house {
 	directory := tenant.NewDirectory(h.store, metrics.DirectoryHooks(func(err error) { log.Warn("directory", "err", err) }), h.now)
 	h.engine, err = flowengine.New(flowengine.Options{
 		Store: h.store, Directory: directory, Limiter: limit.SQL(h.store.DB()), Master: h.master, Hasher: hasher,
-		Metrics: metrics, Log: log, Now: h.now,
+		Metrics: metrics, Log: log, Now: h.now, Outbox: noOutbox{},
+		PublicURL: h.publicURL,
 	})
 	must(t, err)
 	o.surface.Tenants = directory
@@ -99,7 +105,14 @@ func build(t *testing.T, url string, change ...func(*settings)) *house {
 		}
 		return cfg.Web.AllowedOrigins, nil
 	}
-	h.server = httptest.NewServer(flowapi.New(h.engine, o.surface))
+	h.inbox = deliver.New(deliver.Options{
+		Store: h.store, Master: h.master, Log: log, Now: h.now, Tenant: directory.ByID, Config: h.engine.Config, Dev: true,
+		PublicURL: func(host, path string) string { return h.origin(host) + path },
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/", flowapi.New(h.engine, o.surface))
+	mux.Handle(pages.Path, pages.New(h.engine, o.surface))
+	h.server = httptest.NewServer(mux)
 	t.Cleanup(h.server.Close)
 
 	running, stop := context.WithCancel(ctx)
@@ -107,6 +120,14 @@ func build(t *testing.T, url string, change ...func(*settings)) *house {
 	go func() { done <- directory.Run(running) }()
 	t.Cleanup(func() { stop(); must(t, <-done) })
 	return h
+}
+
+func (h *house) publicURL(scheme flowengine.Scheme, host, path string) string {
+	url := h.origin(host) + path
+	if scheme == flowengine.WebSocket {
+		url = "ws" + strings.TrimPrefix(url, "http")
+	}
+	return url
 }
 
 // onBoth runs a test in a house on each database.
@@ -414,6 +435,11 @@ func (h *house) metric(name string, labels ...string) float64 {
 	}
 	return 0
 }
+
+// noOutbox leaves messages where they are.
+type noOutbox struct{}
+
+func (noOutbox) Wake() {}
 
 type lockedBuffer struct {
 	mu sync.Mutex
