@@ -28,9 +28,7 @@ var rates = []struct {
 		"/authentication/rate_limits/oob_otp/email/validate_per_user_per_ip", "/authentication/rate_limits/oob_otp/sms/validate_per_user_per_ip"}},
 	{"recovery_code_per_ip", "per_ip", []string{"/authentication/rate_limits/recovery_code/per_ip"}},
 	{"recovery_code_per_user_per_ip", "per_user_per_ip", []string{"/authentication/rate_limits/recovery_code/per_user_per_ip"}},
-	{"device_token_per_ip", "per_ip", []string{"/authentication/rate_limits/device_token/per_ip"}},
-	{"device_token_per_user_per_ip", "per_user_per_ip", []string{"/authentication/rate_limits/device_token/per_user_per_ip"}},
-	{"passkey_per_ip", "", []string{"/authentication/rate_limits/passkey/per_ip"}},
+	{"passkey_per_ip", "per_ip", []string{"/authentication/rate_limits/passkey/per_ip"}},
 	{"signup_anonymous_per_ip", "", []string{"/authentication/rate_limits/signup_anonymous/per_ip"}},
 	{"send_email_per_tenant", "", []string{"/messaging/rate_limits/email"}},
 	{"send_email_per_target", "", []string{"/messaging/rate_limits/email_per_target"}},
@@ -74,7 +72,7 @@ func (t *translation) limits(root place) {
 			given = append(given, t.rates(root.at(from))...)
 		}
 		missing := len(r.from) - len(given)
-		if len(given) == 0 {
+		if len(given) == 0 && document.Has("/limits/"+r.to) {
 			given = general[r.general]
 		}
 		if len(given) == 0 {

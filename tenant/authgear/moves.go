@@ -113,6 +113,7 @@ var parts = map[string]string{
 	"/account_linking":                                           "there are no rules for linking accounts here yet",
 	"/authentication/lockout":                                    "there is no such lockout here",
 	"/authentication/rate_limits":                                "there is no limit of this kind here",
+	"/authentication/rate_limits/device_token":                   "device tokens are 160 bits of chance here, and can't be guessed at any rate",
 	"/authentication/recovery_code/list_enabled":                 "recovery codes are shown once, when they are made",
 	"/authentication/secondary_authentication_grace_period":      "there is no such grace period here",
 	"/authentication_flow/rate_limits":                           "flows are limited by what is tried in them: see limits",

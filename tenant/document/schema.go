@@ -112,35 +112,45 @@ func (s *schema) fillDefaults(node map[string]any, values map[string]any) {
 	}
 }
 
+// Has says whether the document has a setting at a pointer.
+func Has(pointer string) bool { return theSchema().setting(pointer) != nil }
+
 // Nearest is the number nearest to one that is out of the range which the
 // schema allows at a place of the document.
 func Nearest(pointer string, value any) (limit json.Number, ok bool) {
-	s := theSchema()
-	node := s.resolve(s.tree)
-	for name := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
-		if items, isList := node["items"].(map[string]any); isList {
-			node = s.resolve(items)
-			continue
-		}
-		properties, _ := node["properties"].(map[string]any)
-		next, isObject := properties[name].(map[string]any)
-		if !isObject {
-			return "", false
-		}
-		node = s.resolve(next)
-	}
 	n, isNumber := value.(json.Number)
 	f, err := n.Float64()
 	if !isNumber || err != nil {
 		return "", false
 	}
-	for _, bound := range []struct {
-		key  string
-		over func(limit float64) bool
-	}{{"minimum", func(l float64) bool { return f < l }}, {"maximum", func(l float64) bool { return f > l }}} {
-		if l, is := node[bound.key].(float64); is && bound.over(l) {
-			return json.Number(strconv.FormatFloat(l, 'f', -1, 64)), true
-		}
+	setting := theSchema().setting(pointer)
+	low, hasLow := setting["minimum"].(float64)
+	high, hasHigh := setting["maximum"].(float64)
+	switch {
+	case hasLow && f < low:
+		f = low
+	case hasHigh && f > high:
+		f = high
+	default:
+		return "", false
 	}
-	return "", false
+	return json.Number(strconv.FormatFloat(f, 'f', -1, 64)), true
+}
+
+// setting is the schema of what stands at a pointer into a document; nil where
+// nothing can.
+func (s *schema) setting(pointer string) map[string]any {
+	node := s.resolve(s.tree)
+	for name := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		next, isList := node["items"].(map[string]any)
+		if !isList {
+			properties, _ := node["properties"].(map[string]any)
+			next, _ = properties[name].(map[string]any)
+		}
+		if next == nil {
+			return nil
+		}
+		node = s.resolve(next)
+	}
+	return node
 }
