@@ -35,6 +35,7 @@ func (e *Engine) count(m *move, took time.Duration, err error) {
 	var policy *tenant.PasswordPolicy
 	if m.world != nil {
 		policy = &m.world.config.PasswordPolicy
+		e.metrics.lockouts.WithLabelValues(string(m.world.config.Lockout.Type)).Add(float64(len(m.world.locking)))
 	}
 	e.metrics.moved(m.result.Trace, policy, took, refusal)
 	slug, ref := m.tenant.Slug, m.run.Flow

@@ -94,6 +94,7 @@ func (e *Engine) keep(ctx context.Context, m *move, moved bool) (*Answer, error)
 		return nil, err
 	}
 	if s.Done { // the finished run is the event; SealAudit chains it
+		m.world.forgive(s.User)
 		e.metrics.Audited(tenant.AuditSignIn, time.Since(begun), nil)
 		e.unsealed.Store(true)
 	}

@@ -70,6 +70,7 @@ type Engine struct {
 	unsealed atomic.Bool                  // something waits to be chained
 
 	listeners *listeners
+	refunds   *refunds
 }
 
 // New makes an engine. Its jobs run while [Engine.Run] does.
@@ -90,6 +91,7 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{
 		store: o.Store, directory: o.Directory, limiter: o.Limiter, master: o.Master, hasher: o.Hasher,
 		metrics: o.Metrics, log: o.Log, clock: o.Now, outbox: o.Outbox, hooks: o.Hooks, publicURL: o.PublicURL, programs: p, noted: noted,
+		refunds: newRefunds(o.Metrics.refundsDropped),
 	}
 	e.listeners = &listeners{
 		max: cmp.Or(o.MaxListeners, maxListeners), metrics: o.Metrics.listen,

@@ -25,6 +25,7 @@ var jobNames = []string{jobSeal, jobPurge, jobLimits}
 // nodes may do so at once.
 func (e *Engine) Run(ctx context.Context) error {
 	var jobs sync.WaitGroup
+	jobs.Go(func() { e.refund(ctx) })
 	jobs.Go(func() { e.every(ctx, 500*time.Millisecond, jobSeal, e.seal) })
 	jobs.Go(func() { e.every(ctx, 15*time.Second, jobPurge, e.purge) })
 	jobs.Go(func() {

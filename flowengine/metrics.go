@@ -20,10 +20,10 @@ type Metrics struct {
 	flowDuration, stepDuration           *prometheus.HistogramVec
 	collected                            prometheus.Counter
 
-	authentications, policyRejections, breachChecks, limited *prometheus.CounterVec
-	hashDuration                                             *prometheus.HistogramVec
-	hashQueue                                                prometheus.Histogram
-	hashShed                                                 prometheus.Counter
+	authentications, policyRejections, breachChecks, limited, lockouts *prometheus.CounterVec
+	hashDuration                                                       *prometheus.HistogramVec
+	hashQueue                                                          prometheus.Histogram
+	hashShed, refundsDropped                                           prometheus.Counter
 
 	sessionsCreated prometheus.Counter
 	sessionsRevoked *prometheus.CounterVec
@@ -66,7 +66,7 @@ var (
 	authOutcomes  = []string{"success", "rejected", "error"}
 	policyRules   = []string{"minimum_length", "maximum_length", "uppercase_required", "lowercase_required", "alphabet_required", "digit_required", "symbol_required", "excluded_keywords", "minimum_zxcvbn_score", "breached_check", "other"}
 	breachResults = []string{"clean", "breached"}
-	buckets       = []flow.Limit{flow.LimitSignup, flow.LimitIdentify, flow.LimitPassword}
+	lockoutScopes = []tenant.LockoutType{tenant.LockoutPerUser, tenant.LockoutPerUserPerIP}
 	revocations   = []string{"user", "admin"}
 	categories    = []tenant.AuditCategory{tenant.AuditSignIn, tenant.AuditAdmin, tenant.AuditSystem}
 	origins       = []tenant.ActorKind{tenant.ActorMember, tenant.ActorKey, tenant.ActorCLI, tenant.ActorSystem}
@@ -132,6 +132,8 @@ func NewMetrics(reg prometheus.Registerer, o MetricsOptions) *Metrics {
 		policyRejections: r.counters("usher_password_policy_rejections_total", "Rules that new passwords broke.", "rule"),
 		breachChecks:     r.counters("usher_breach_check_total", "New passwords looked up in the list of common ones.", "outcome"),
 		limited:          r.counters("usher_rate_limited_total", "Tries refused because there were too many.", "bucket"),
+		lockouts:         r.counters("usher_lockouts_total", "Users locked out after failed tries, existing or not.", "scope"),
+		refundsDropped:   r.counter("usher_rate_limit_refunds_dropped_total", "Right tries that stayed counted as failed."),
 		hashDuration:     r.histograms("usher_password_hash_duration_seconds", "How long hashing a password took.", []float64{.01, .025, .05, .1, .25, .5, 1, 2.5}, "algorithm", "op"),
 		hashQueue:        r.histograms("usher_password_hash_queue_seconds", "How long a password waited to be hashed.", []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}).WithLabelValues().(prometheus.Histogram),
 		hashShed:         r.counter("usher_password_hash_shed_total", "Passwords turned away because too many waited to be hashed."),
@@ -184,7 +186,8 @@ func (m *Metrics) begin() {
 	}
 	each(policyRules, func(r string) { m.policyRejections.WithLabelValues(r) })
 	each(breachResults, func(r string) { m.breachChecks.WithLabelValues(r) })
-	each(buckets, func(b flow.Limit) { m.limited.WithLabelValues(string(b)) })
+	each(lockoutScopes, func(s tenant.LockoutType) { m.lockouts.WithLabelValues(string(s)) })
+	each(flow.Limits, func(b flow.Limit) { m.limited.WithLabelValues(string(b)) })
 	for _, a := range secret.Algorithms() {
 		m.hashDuration.WithLabelValues(a, "hash")
 		m.hashDuration.WithLabelValues(a, "verify")

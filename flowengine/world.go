@@ -7,11 +7,9 @@ import (
 	"crypto/sha512"
 	"crypto/subtle"
 	"errors"
-	"net/netip"
 	"time"
 
 	"github.com/usher-id/usher/flowengine/flow"
-	"github.com/usher-id/usher/flowengine/limit"
 	"github.com/usher-id/usher/flowengine/passkey"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/secret"
@@ -29,6 +27,7 @@ type world struct {
 	known   map[string]*tenant.Account // by user; nil for nobody
 	run     string                     // the run's id
 	session *tenant.Session            // who is signed in; nil for nobody
+	locking []tried                    // tries that lock out, should they stay failed
 }
 
 func (e *Engine) world(ctx context.Context, m *move, program *flow.Program) *world {
@@ -158,41 +157,4 @@ func (w *world) ProviderReady(alias string) bool {
 		w.engine.log.WarnContext(w.ctx, "secrets of a tenant can't be listed", "tenant", w.tenant.Slug, "err", err)
 	}
 	return names[tenant.OAuthSecretName(alias)]
-}
-
-// Allow takes a try from every bucket that the kind of try fills, all in one go.
-func (w *world) Allow(kind flow.Limit, user string) error {
-	limits, network := &w.config.Limits, networkOf(w.client.IP)
-	var buckets []limit.Bucket
-	switch kind {
-	case flow.LimitSignup:
-		buckets = []limit.Bucket{{Key: "signup_per_ip:" + network, Rate: limits.SignupPerIP}}
-	case flow.LimitIdentify:
-		buckets = []limit.Bucket{{Key: "identify_per_ip:" + network, Rate: limits.IdentifyPerIP}}
-	case flow.LimitPassword:
-		buckets = []limit.Bucket{
-			{Key: "password_per_ip:" + network, Rate: limits.PasswordPerIP},
-			// Hashed, because a stranger is counted by the address they gave.
-			{Key: "password_per_user_per_ip:" + secret.TokenHash(user+" "+network), Rate: limits.PasswordPerUserPerIP},
-		}
-	case flow.LimitSendEmail, flow.LimitSendSMS:
-		buckets = w.sendBuckets(kind, user)
-	}
-	err := w.engine.limiter.Take(w.ctx, w.tenant.ID, w.now, buckets...)
-	if errors.Is(err, tenant.ErrRateLimited) {
-		w.engine.metrics.limited.WithLabelValues(string(kind)).Inc()
-	}
-	return err
-}
-
-// networkOf is what tries are counted by: an IPv4 address, or the /64 that one
-// IPv6 subscriber has at the least (RFC 6177).
-func networkOf(ip netip.Addr) string {
-	if ip.Is6() && !ip.Is4In6() {
-		p, err := ip.Prefix(64)
-		if err == nil {
-			return p.String()
-		}
-	}
-	return ip.Unmap().String()
 }

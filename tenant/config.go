@@ -109,8 +109,8 @@ type Limits struct {
 	OTPPerUserPerIP          Rate `json:"otp_per_user_per_ip" jsonschema_description:"One-time codes tried for one user, by address."`
 	RecoveryCodePerIP        Rate `json:"recovery_code_per_ip" jsonschema_description:"Recovery codes tried, by address."`
 	RecoveryCodePerUserPerIP Rate `json:"recovery_code_per_user_per_ip" jsonschema_description:"Recovery codes tried for one user, by address."`
-	DeviceTokenPerIP         Rate `json:"device_token_per_ip" jsonschema_description:"Device tokens shown, by address."`
-	DeviceTokenPerUserPerIP  Rate `json:"device_token_per_user_per_ip" jsonschema_description:"Device tokens shown for one user, by address."`
+	SignupAnonymousPerIP     Rate `json:"signup_anonymous_per_ip" jsonschema_description:"Sign-ups of anonymous users, by address."`
+	PasskeyPerIP             Rate `json:"passkey_per_ip" jsonschema_description:"Passkeys tried, by address."`
 	SendEmailPerTarget       Rate `json:"send_email_per_target" jsonschema_description:"E-mail to one address, beside the cooldown of otp."`
 	SendEmailPerIP           Rate `json:"send_email_per_ip" jsonschema_description:"E-mail asked for, by address of the client."`
 	SendEmailPerTenant       Rate `json:"send_email_per_tenant" jsonschema_description:"E-mail of the whole tenant."`
@@ -170,8 +170,8 @@ func DefaultConfig() *Config {
 			OTPPerUserPerIP:          Rate{10, 60},
 			RecoveryCodePerIP:        Rate{60, 60},
 			RecoveryCodePerUserPerIP: Rate{10, 60},
-			DeviceTokenPerIP:         Rate{60, 60},
-			DeviceTokenPerUserPerIP:  Rate{10, 60},
+			SignupAnonymousPerIP:     Rate{10, 60},
+			PasskeyPerIP:             Rate{60, 60},
 			SendEmailPerTarget:       Rate{10, 3600},
 			SendEmailPerIP:           Rate{60, 600},
 			SendEmailPerTenant:       Rate{20_000, 3600},

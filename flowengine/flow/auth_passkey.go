@@ -163,6 +163,7 @@ func (c *Cursor) assert(in *Answer, subject string, owner func(tenant.Claim) (*t
 	if err != nil {
 		return Verdict{}, err
 	}
+	c.Right(LimitPasskey, subject)
 	secret, err := marshal(fresh)
 	if err != nil {
 		return Verdict{}, err
@@ -229,7 +230,7 @@ func (c *Cursor) createPasskey(in *Answer) (Verdict, error) {
 	if err := in.value("creation_response", "what navigator.credentials.create() gives, by its toJSON()", &response); err != nil {
 		return Verdict{}, err
 	}
-	if err := c.Allow(LimitPasskey, c.subject()); err != nil {
+	if err := c.Allow(LimitCreate, c.subject()); err != nil {
 		return Verdict{}, err
 	}
 	p, verified, err := c.Passkeys().FinishCreation(c.Passkey.Session, response)

@@ -61,6 +61,7 @@ func (m password) Take(c *Cursor, s *tenant.Step, _ *tenant.Branch, _ Option, in
 	if !ok {
 		return Verdict{}, tenant.ErrInvalidCredentials.With("AuthenticationType", m.name)
 	}
+	c.Right(LimitPassword, c.subject())
 	if stale {
 		fresh := *stored
 		if fresh.Secret, err = c.Hash(given); err != nil {
@@ -82,7 +83,7 @@ func (m password) create(c *Cursor, in *Answer) (Verdict, error) {
 	if err := CheckPassword(&c.Config().PasswordPolicy, "/new_password", given); err != nil {
 		return Verdict{}, err
 	}
-	if err := c.Allow(LimitPassword, c.subject()); err != nil { // going back to hash again isn't free
+	if err := c.Allow(LimitCreate, c.subject()); err != nil { // going back to hash again isn't free
 		return Verdict{}, err
 	}
 	hash, err := c.Hash(given)

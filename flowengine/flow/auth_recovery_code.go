@@ -62,6 +62,7 @@ func (recoveryCode) Take(c *Cursor, _ *tenant.Step, _ *tenant.Branch, _ Option, 
 	if at < 0 {
 		return Verdict{}, wrong
 	}
+	c.Right(LimitRecoveryCode, c.subject())
 	fresh := *a
 	if fresh.Secret, err = sealRecoveryCodes(c, a.ID, slices.Delete(hashes, at, at+1)); err != nil {
 		return Verdict{}, err

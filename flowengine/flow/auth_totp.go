@@ -74,6 +74,7 @@ func (m totp) Take(c *Cursor, s *tenant.Step, _ *tenant.Branch, _ Option, in *An
 	if !ok {
 		return Verdict{}, wrong
 	}
+	c.Right(LimitTOTP, c.subject())
 	key.Used = step
 	sealed, err := key.seal(c, a.ID)
 	if err != nil {
@@ -108,7 +109,7 @@ func (totp) Resume(c *Cursor, _ *tenant.Step, _ *tenant.Branch, in *Answer) (Ver
 	if err != nil {
 		return Verdict{}, err
 	}
-	if err := c.Allow(LimitTOTP, c.subject()); err != nil {
+	if err := c.Allow(LimitCreate, c.subject()); err != nil {
 		return Verdict{}, err
 	}
 	key, err := pending[totpKey](c)

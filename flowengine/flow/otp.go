@@ -81,6 +81,7 @@ func (c *Cursor) tryCode(p sent, in *Answer, key string) (done bool, next sent, 
 	if !right {
 		return false, p, wrong
 	}
+	c.Right(LimitOTP, c.subject())
 	c.Do(Use{p.ID})
 	return true, p, nil
 }

@@ -50,7 +50,7 @@ func (c *Cursor) newPassword(in *Answer) error {
 	if err := CheckPassword(policy, "/new_password", given); err != nil {
 		return err
 	}
-	if err := c.Allow(LimitPassword, c.subject()); err != nil {
+	if err := c.Allow(LimitCreate, c.subject()); err != nil {
 		return err
 	}
 	if err := c.unused(given); err != nil {

@@ -37,7 +37,9 @@ func (identify) Take(c *Cursor, s *tenant.Step, in *Answer) error {
 		return err
 	}
 	limit := LimitIdentify
-	if c.Ref.Type == tenant.Signup || c.Ref.Type == tenant.SignupLogin || c.Ref.Type == tenant.Promote {
+	if c.method == idAnonymous {
+		limit = LimitAnonymous
+	} else if c.Ref.Type == tenant.Signup || c.Ref.Type == tenant.SignupLogin || c.Ref.Type == tenant.Promote {
 		limit = LimitSignup // it can't hide that a login id is taken, so it is slow to say so
 	}
 	if err := c.Allow(limit, ""); err != nil {

@@ -8,7 +8,7 @@ import (
 )
 
 // World is what a run may look at. It is made for one request, and none of its
-// verbs changes anything, but two: Allow and TryCode count the asking. A guess
+// verbs changes anything, but three: Allow, Right and TryCode count the asking. A guess
 // is paid for before it is looked at, and stays paid for when the input is
 // refused or the client goes back to an old state, so the count can be no part
 // of State and no Effect.
@@ -32,6 +32,9 @@ type World interface {
 	// address that is written to. tenant.ErrRateLimited once a bucket is empty,
 	// tenant.ErrAccountLockout while the user is locked out.
 	Allow(limit Limit, subject string) error
+	// Right gives back a try that Allow let in, because the credential was
+	// right: only failures count.
+	Right(limit Limit, subject string)
 	// TryCode pays for a try at a code and says whether it was right.
 	// tenant.ErrRateLimited once every try was used up, tenant.ErrOTPExpired
 	// when it has expired, was used or was replaced.
@@ -106,16 +109,22 @@ type Limit string
 // The limits.
 const (
 	LimitSignup       Limit = "signup"
+	LimitAnonymous    Limit = "signup_anonymous"
 	LimitIdentify     Limit = "identify"
 	LimitPassword     Limit = "password"
 	LimitTOTP         Limit = "totp"
 	LimitPasskey      Limit = "passkey"
 	LimitRecoveryCode Limit = "recovery_code"
-	LimitDeviceToken  Limit = "device_token"
-	LimitOTP          Limit = "otp"        // a try at any one-time code
-	LimitSendEmail    Limit = "send_email" // subject: the address
-	LimitSendSMS      Limit = "send_sms"   // subject: the number; WhatsApp counts here too
+	LimitCreate       Limit = "create_authenticator" // not a guess, and paid for all the same: it may cost a hash
+	LimitOTP          Limit = "otp"                  // a try at any one-time code
+	LimitSendEmail    Limit = "send_email"           // subject: the address
+	LimitSendSMS      Limit = "send_sms"             // subject: the number; WhatsApp counts here too
 )
+
+// Limits are all of them.
+var Limits = []Limit{
+	LimitSignup, LimitAnonymous, LimitIdentify, LimitPassword, LimitTOTP, LimitPasskey, LimitRecoveryCode, LimitCreate, LimitOTP, LimitSendEmail, LimitSendSMS,
+}
 
 // Effect is something the caller must do with the new State, in one
 // transaction.

@@ -56,6 +56,8 @@ func (w *world) Allow(limit Limit, user string) error {
 	return nil
 }
 
+func (w *world) Right(limit Limit, user string) { w.used[string(limit)+" "+user]-- }
+
 func (w *world) AccountByClaim(c tenant.Claim, also ...string) (*tenant.Account, error) {
 	for _, value := range append([]string{c.Value}, also...) {
 		for _, u := range w.Users {

@@ -2,6 +2,8 @@ package limit
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"math"
 	"slices"
@@ -19,6 +21,13 @@ type Bucket struct {
 
 	Lockout *tenant.Lockout // nil for a Rate
 	By      string          // who makes the failed tries about Key, such as an IP address
+}
+
+// LockoutKey is the key that failed tries about a subject are counted under:
+// hashed, because a stranger is counted by what they called themselves.
+func LockoutKey(subject string) string {
+	sum := sha256.Sum256([]byte(subject))
+	return "lockout:" + base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // Limiter keeps buckets. All of it is safe for concurrent use, by several
