@@ -40,7 +40,8 @@ func (p *phone) creates(a answer) json.RawMessage {
 	return json.RawMessage(virtualwebauthn.CreateAttestationResponse(p.party, p.device, p.passkey, *o))
 }
 
-// gets answers request options; the counter grows as a device's does.
+// gets answers request options. The counter grows, where there is one: synced
+// passkeys have none.
 func (p *phone) gets(a answer) json.RawMessage {
 	p.h.t.Helper()
 	o, err := virtualwebauthn.ParseAssertionOptions(optionsOf(a, "request_options"))
@@ -48,7 +49,9 @@ func (p *phone) gets(a answer) json.RawMessage {
 	if len(o.AllowCredentials) > 0 && !p.passkey.IsAllowedForAssertion(*o) {
 		p.h.t.Fatal("the device has none of these passkeys")
 	}
-	p.passkey.Counter++
+	if !p.device.Options.BackupEligible {
+		p.passkey.Counter++
+	}
 	return json.RawMessage(virtualwebauthn.CreateAssertionResponse(p.party, p.device, p.passkey, *o))
 }
 
