@@ -114,11 +114,12 @@ func (c *tenantListCmd) Run(ctx context.Context, e *env) error {
 type change struct {
 	Slug   string            `arg:"" help:"The tenant."`
 	File   string            `arg:"" help:"The configuration, YAML or JSON; - for standard input."`
+	Format string            `enum:"usher,authgear" default:"usher" help:"usher, or authgear for an Authgear project's authgear.yaml."`
 	Secret map[string]string `placeholder:"NAME=FILE" help:"Set a secret, such as oauth.google.client_secret, to what the file holds."`
 }
 
 func (c *change) application(e *env) (admin.Application, error) {
-	in := admin.Application{}
+	in := admin.Application{Format: admin.Format(strings.ToUpper(c.Format))}
 	var err error
 	if in.Document, err = readFile(e, c.File); err != nil {
 		return in, err
@@ -146,7 +147,11 @@ would leave users without a way in. Applying the same file again changes nothing
 
     usher tenant export acme > acme.yaml
     usher tenant plan   acme acme.yaml
-    usher tenant apply  acme acme.yaml -m "longer passwords"`
+    usher tenant apply  acme acme.yaml -m "longer passwords"
+
+An authgear.yaml is translated, and every key that can't be is listed:
+
+    usher tenant apply  acme authgear.yaml --format authgear`
 }
 
 func (c *tenantApplyCmd) Run(ctx context.Context, e *env) error {
@@ -160,6 +165,7 @@ func (c *tenantApplyCmd) Run(ctx context.Context, e *env) error {
 		if err != nil {
 			return err
 		}
+		printUntranslated(e.Stdout, done.Untranslated)
 		printPlan(e.Stdout, &done.Plan)
 		for _, name := range done.SecretsChanged {
 			_, _ = fmt.Fprintln(e.Stdout, "secret", name, "set")
@@ -193,12 +199,19 @@ func (c *tenantPlanCmd) Run(ctx context.Context, e *env) error {
 		if err != nil {
 			return err
 		}
+		printUntranslated(e.Stdout, done.Untranslated)
 		printPlan(e.Stdout, &done.Plan)
 		if len(done.Problems) > 0 || done.Users.Refused() {
 			return exitError(exitFailed)
 		}
 		return nil
 	})
+}
+
+func printUntranslated(w io.Writer, untranslated []tenant.Problem) {
+	for _, p := range untranslated {
+		_, _ = fmt.Fprintf(w, "not translated %s: %s (%s)\n", pointerOrRoot(p.Pointer), p.Message, p.Reason)
+	}
 }
 
 func printPlan(w io.Writer, p *admin.Plan) {
