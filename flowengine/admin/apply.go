@@ -127,6 +127,7 @@ func (s *Service) SetSecret(ctx context.Context, a Actor, slug string, n NamedSe
 	} else {
 		known := *st.cfg // a provider may be in the draft alone, or in force alone
 		known.OAuthProviders = append(slices.Clip(known.OAuthProviders), st.published.OAuthProviders...)
+		known.Hooks.Endpoints = append(slices.Clip(known.Hooks.Endpoints), st.published.Hooks.Endpoints...)
 		sealed, err := s.sealSecrets(ctx, st.t, &known, []NamedSecret{n})
 		if err != nil || len(sealed) == 0 {
 			return err
@@ -176,6 +177,7 @@ func secretNames(cfg *tenant.Config) []string {
 	for i := range cfg.OAuthProviders {
 		names = append(names, tenant.OAuthSecretName(cfg.OAuthProviders[i].Alias))
 	}
+	names = append(names, cfg.Hooks.SecretNames()...)
 	return append(names, tenant.MessagingSecrets()...)
 }
 

@@ -24,6 +24,9 @@ func (s *Service) AddIdentity(ctx context.Context, a Actor, slug, userID string,
 		}
 		u.Identities = append(u.Identities, *id)
 		c.detail = detail{"kind": id.Kind, "identity": id.ID}
+		if n.Verified {
+			c.tell(tenant.HookIdentityVerified, u, map[string]any{"identity": tenant.NewHookIdentity(id)})
+		}
 		return firstOf(c.AddIdentity(id), c.UpdateUser(&u.User))
 	})
 }
@@ -67,7 +70,9 @@ func (s *Service) dropPasskey(c *change, u *tenant.UserRecord, id string) error 
 			return err
 		}
 		if p != nil && p.ID == id {
-			_, err := c.RevokeSessions(c.t.ID, tenant.SessionSelector{UserID: u.ID}, s.now())
+			ended, err := c.RevokeSessions(c.t.ID, tenant.SessionSelector{UserID: u.ID}, s.now())
+			c.tell(tenant.HookAuthenticatorRemoved, u, shownAuthenticator(&u.Authenticators[i]))
+			c.tellRevoked(u, "", ended)
 			err = firstOf(err, c.RemoveAuthenticator(c.t.ID, u.Authenticators[i].ID))
 			u.Authenticators = slices.Delete(u.Authenticators, i, i+1)
 			return err
@@ -93,6 +98,8 @@ func (s *Service) RemoveAuthenticator(ctx context.Context, a Actor, slug, userID
 		if err := c.dropPasskeyIdentity(u, &u.Authenticators[i]); err != nil {
 			return 0, err
 		}
+		c.tell(tenant.HookAuthenticatorRemoved, u, shownAuthenticator(&u.Authenticators[i]))
+		c.tellRevoked(u, "", ended)
 		u.Authenticators = slices.Delete(u.Authenticators, i, i+1)
 		return len(u.Authenticators), c.RemoveAuthenticator(c.t.ID, authenticatorID)
 	})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/usher-id/usher/flowengine/deliver"
+	"github.com/usher-id/usher/flowengine/hook"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/secret"
 )
@@ -18,6 +19,7 @@ type Service struct {
 	Master *secret.Master
 	Hasher *secret.Hasher
 	Now    func() time.Time
+	Hooks  *hook.Hooks // nil where no hooks can be asked
 
 	Messages *deliver.Worker // nil where no messages are sent, as on the command line
 }
@@ -54,7 +56,8 @@ type change struct {
 	t        *tenant.Tenant
 	userID   string // whom it is done to
 	detail   detail
-	platform bool // the event stands in the admin tenant's log too
+	platform bool      // the event stands in the admin tenant's log too
+	told     []telling // to hooks
 }
 
 var (
@@ -72,6 +75,7 @@ func (s *Service) change(ctx context.Context, a Actor, slug, action string, fn f
 		return nil, err
 	}
 	var t *tenant.Tenant
+	told := false
 	err = s.Store.Change(ctx, func(tx tenant.Tx) error {
 		locked, err := tx.Tenant(slug)
 		if err != nil {
@@ -82,8 +86,15 @@ func (s *Service) change(ctx context.Context, a Actor, slug, action string, fn f
 		if err := fn(c); err != nil {
 			return err
 		}
+		told = len(c.told) > 0
+		if err := s.tellHooks(ctx, a, c); err != nil {
+			return err
+		}
 		return s.record(a, action, c, platform)
 	})
+	if err == nil && told {
+		s.wakeHooks()
+	}
 	if errors.Is(err, errUnchanged) {
 		err = nil
 	}

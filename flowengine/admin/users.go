@@ -36,7 +36,8 @@ const primaryPassword = "primary_password"
 const maxIdentities = 20
 
 // CreateUser makes a user. ErrValidation, ErrPasswordPolicy,
-// ErrDuplicatedIdentity, ErrUnavailable when too many hashes wait.
+// ErrDuplicatedIdentity, ErrUnavailable when too many hashes wait,
+// ErrHookDisallowed, ErrHookUnavailable.
 func (s *Service) CreateUser(ctx context.Context, a Actor, slug string, n NewUser) (*tenant.UserRecord, error) {
 	t, err := s.Store.TenantBySlug(ctx, slug)
 	if err != nil {
@@ -64,9 +65,17 @@ func (s *Service) CreateUser(ctx context.Context, a Actor, slug string, n NewUse
 		}
 		u.Authenticators = []tenant.Authenticator{newAuthenticator(&u.User, primaryPassword, hash, now)}
 	}
+	set, err := s.ask(ctx, a, t, cfg, tenant.HookPreCreate, u, nil)
+	if err != nil {
+		return nil, err
+	}
+	if u.Attributes, err = flow.FillProfile(u.Attributes, set); err != nil {
+		return nil, err
+	}
 	_, err = s.change(ctx, a, slug, "user.create", func(c *change) error {
 		c.userID = u.ID
 		c.detail = detail{"identities": kinds(u.Identities), "password": n.Password != ""}
+		c.tellMade(u)
 		return c.CreateUser(u)
 	})
 	if err != nil {
@@ -158,32 +167,47 @@ type UserChange struct {
 	Custom   json.RawMessage
 }
 
-// UpdateUser changes attributes. ErrValidation, ErrUserNotFound. The audit log
-// says which ones changed and keeps no values: it outlives the user.
+// apply changes the user, and says where: pointers that begin with /standard or
+// /custom.
+func (in UserChange) apply(u *tenant.UserRecord) (changed []string, err error) {
+	for _, part := range []struct {
+		at    string
+		value *json.RawMessage
+		patch json.RawMessage
+	}{{"/standard", &u.Attributes.Standard, in.Standard}, {"/custom", &u.Attributes.Custom, in.Custom}} {
+		if part.patch == nil {
+			continue
+		}
+		merged, err := mergeAttributes(part.at, *part.value, part.patch)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range document.DiffValues(*part.value, merged) {
+			changed = append(changed, part.at+d.Pointer)
+		}
+		*part.value = merged
+	}
+	return changed, nil
+}
+
+// UpdateUser changes attributes. ErrValidation, ErrUserNotFound,
+// ErrHookDisallowed, ErrHookUnavailable. The audit log says which ones changed
+// and keeps no values: it outlives the user.
 func (s *Service) UpdateUser(ctx context.Context, a Actor, slug, userID string, in UserChange) (*tenant.UserRecord, error) {
+	in, err := s.askUpdate(ctx, a, slug, userID, in)
+	if err != nil {
+		return nil, err
+	}
 	return s.changeUser(ctx, a, slug, userID, "user.update", func(c *change, u *tenant.UserRecord) error {
-		var pointers []string
-		for _, part := range []struct {
-			at    string
-			value *json.RawMessage
-			patch json.RawMessage
-		}{{"/standard", &u.Attributes.Standard, in.Standard}, {"/custom", &u.Attributes.Custom, in.Custom}} {
-			if part.patch == nil {
-				continue
-			}
-			merged, err := mergeAttributes(part.at, *part.value, part.patch)
-			if err != nil {
-				return err
-			}
-			for _, d := range document.DiffValues(*part.value, merged) {
-				pointers = append(pointers, part.at+d.Pointer)
-			}
-			*part.value = merged
+		pointers, err := in.apply(u)
+		if err != nil {
+			return err
 		}
 		if len(pointers) == 0 {
 			return errUnchanged
 		}
 		c.detail = detail{"changed": pointers}
+		c.tell(tenant.HookProfileUpdated, u, map[string]any{"changed": attributesOf(pointers)})
 		return c.UpdateUser(&u.User)
 	})
 }
@@ -240,6 +264,7 @@ func (s *Service) SetUserDisabled(ctx context.Context, a Actor, slug, userID str
 				return errUnchanged
 			}
 			u.State, u.DisabledReason = tenant.UserActive, ""
+			c.tell(tenant.HookUserEnabled, u, nil)
 			return c.UpdateUser(&u.User)
 		})
 	}
@@ -252,6 +277,8 @@ func (s *Service) SetUserDisabled(ctx context.Context, a Actor, slug, userID str
 			u.State, u.DisabledReason = tenant.UserDisabled, reason
 			ended, err := c.RevokeSessions(c.t.ID, tenant.SessionSelector{UserID: userID}, s.now())
 			c.detail = detail{"reason": reason, "sessions": ended}
+			c.tell(tenant.HookUserDisabled, u, nil)
+			c.tellRevoked(u, "", ended)
 			return firstOf(err, c.UpdateUser(&u.User), guard(c))
 		})
 		return err
@@ -264,6 +291,7 @@ func (s *Service) DeleteUser(ctx context.Context, a Actor, slug, userID string) 
 	return s.sparingOperator(ctx, slug, userID, func(guard func(*change) error) error {
 		_, err := s.changeUser(ctx, a, slug, userID, "user.delete", func(c *change, u *tenant.UserRecord) error {
 			c.detail = detail{"identities": kinds(u.Identities)}
+			c.tell(tenant.HookUserDeleted, u, nil)
 			return firstOf(c.DeleteUser(c.t.ID, userID), guard(c))
 		})
 		return err
@@ -285,7 +313,11 @@ func (s *Service) RevokeSessions(ctx context.Context, a Actor, slug string, whic
 		if which.ID != "" {
 			c.detail["session"] = which.ID
 		}
-		return nil
+		u, err := s.userOfSession(ctx, c.t, which)
+		if u != nil {
+			c.tellRevoked(u, which.ID, ended)
+		}
+		return err
 	})
 	return ended, err
 }
