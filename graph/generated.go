@@ -83,6 +83,7 @@ type MutationResolver interface {
 	RemoveMember(ctx context.Context, input RemoveMemberInput) (*RemoveMemberPayload, error)
 	SendTestMessage(ctx context.Context, input SendTestMessageInput) (*SendTestMessagePayload, error)
 	PreviewMessage(ctx context.Context, input PreviewMessageInput) (*PreviewMessagePayload, error)
+	ExplainSignIn(ctx context.Context, input ExplainSignInInput) (*ExplainSignInPayload, error)
 	UpdateIdentifications(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateLoginIds(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateAuthenticators(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
@@ -116,6 +117,8 @@ type MutationResolver interface {
 	AddIdentity(ctx context.Context, input AddIdentityInput) (*AddIdentityPayload, error)
 	RemoveIdentity(ctx context.Context, input RemoveIdentityInput) (*RemoveIdentityPayload, error)
 	RemoveAuthenticator(ctx context.Context, input RemoveAuthenticatorInput) (*RemoveAuthenticatorPayload, error)
+	RequirePasswordChange(ctx context.Context, input RequirePasswordChangeInput) (*RequirePasswordChangePayload, error)
+	RevokeDeviceTokens(ctx context.Context, input RevokeDeviceTokensInput) (*RevokeDeviceTokensPayload, error)
 	ImportUsers(ctx context.Context, input ImportUsersInput) (*ImportUsersPayload, error)
 	ExportUsers(ctx context.Context, input ExportUsersInput) (*ExportUsersPayload, error)
 	TestPassword(ctx context.Context, input TestPasswordInput) (*TestPasswordPayload, error)
@@ -191,6 +194,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputEmailRulesInput,
 		ec.unmarshalInputEmailSenderInput,
 		ec.unmarshalInputEnableUserInput,
+		ec.unmarshalInputExplainSignInInput,
 		ec.unmarshalInputExportUsersInput,
 		ec.unmarshalInputFixedCodeInput,
 		ec.unmarshalInputFlowBranchInput,
@@ -217,8 +221,10 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRemoveAuthenticatorInput,
 		ec.unmarshalInputRemoveIdentityInput,
 		ec.unmarshalInputRemoveMemberInput,
+		ec.unmarshalInputRequirePasswordChangeInput,
 		ec.unmarshalInputResumeTenantInput,
 		ec.unmarshalInputRevokeAPIKeyInput,
+		ec.unmarshalInputRevokeDeviceTokensInput,
 		ec.unmarshalInputRevokeSessionInput,
 		ec.unmarshalInputRevokeSessionsInput,
 		ec.unmarshalInputRollbackInput,
@@ -508,10 +514,16 @@ func (ec *executionContext) childFields_Authenticator(ctx context.Context, field
 		return ec.fieldContext_Authenticator_id(ctx, field)
 	case "type":
 		return ec.fieldContext_Authenticator_type(ctx, field)
+	case "name":
+		return ec.fieldContext_Authenticator_name(ctx, field)
+	case "mustChange":
+		return ec.fieldContext_Authenticator_mustChange(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_Authenticator_createdAt(ctx, field)
 	case "updatedAt":
 		return ec.fieldContext_Authenticator_updatedAt(ctx, field)
+	case "lastUsedAt":
+		return ec.fieldContext_Authenticator_lastUsedAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Authenticator", field.Name)
 }
@@ -832,6 +844,18 @@ func (ec *executionContext) childFields_EnableUserPayload(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type EnableUserPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_ExplainSignInPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "run":
+		return ec.fieldContext_ExplainSignInPayload_run(ctx, field)
+	case "events":
+		return ec.fieldContext_ExplainSignInPayload_events(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ExplainSignInPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ExplainSignInPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_ExportUsersPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "document":
@@ -1132,10 +1156,10 @@ func (ec *executionContext) childFields_Limits(ctx context.Context, field graphq
 		return ec.fieldContext_Limits_recoveryCodePerIp(ctx, field)
 	case "recoveryCodePerUserPerIp":
 		return ec.fieldContext_Limits_recoveryCodePerUserPerIp(ctx, field)
-	case "deviceTokenPerIp":
-		return ec.fieldContext_Limits_deviceTokenPerIp(ctx, field)
-	case "deviceTokenPerUserPerIp":
-		return ec.fieldContext_Limits_deviceTokenPerUserPerIp(ctx, field)
+	case "signupAnonymousPerIp":
+		return ec.fieldContext_Limits_signupAnonymousPerIp(ctx, field)
+	case "passkeyPerIp":
+		return ec.fieldContext_Limits_passkeyPerIp(ctx, field)
 	case "sendEmailPerTarget":
 		return ec.fieldContext_Limits_sendEmailPerTarget(ctx, field)
 	case "sendEmailPerIp":
@@ -1602,6 +1626,16 @@ func (ec *executionContext) childFields_RemoveMemberPayload(ctx context.Context,
 	return nil, fmt.Errorf("no field named %q was found under type RemoveMemberPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_RequirePasswordChangePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_RequirePasswordChangePayload_user(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RequirePasswordChangePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RequirePasswordChangePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_ResumeTenantPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "tenant":
@@ -1620,6 +1654,18 @@ func (ec *executionContext) childFields_RevokeAPIKeyPayload(ctx context.Context,
 		return ec.fieldContext_RevokeAPIKeyPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RevokeAPIKeyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RevokeDeviceTokensPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_RevokeDeviceTokensPayload_user(ctx, field)
+	case "revoked":
+		return ec.fieldContext_RevokeDeviceTokensPayload_revoked(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RevokeDeviceTokensPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RevokeDeviceTokensPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RevokeSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -1768,6 +1814,24 @@ func (ec *executionContext) childFields_SetMemberRolePayload(ctx context.Context
 		return ec.fieldContext_SetMemberRolePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SetMemberRolePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SignInEvent(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_SignInEvent_at(ctx, field)
+	case "outcome":
+		return ec.fieldContext_SignInEvent_outcome(ctx, field)
+	case "step":
+		return ec.fieldContext_SignInEvent_step(ctx, field)
+	case "method":
+		return ec.fieldContext_SignInEvent_method(ctx, field)
+	case "reason":
+		return ec.fieldContext_SignInEvent_reason(ctx, field)
+	case "ip":
+		return ec.fieldContext_SignInEvent_ip(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SignInEvent", field.Name)
 }
 
 func (ec *executionContext) childFields_Suppression(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -1936,6 +2000,8 @@ func (ec *executionContext) childFields_User(ctx context.Context, field graphql.
 		return ec.fieldContext_User_state(ctx, field)
 	case "disabledReason":
 		return ec.fieldContext_User_disabledReason(ctx, field)
+	case "anonymous":
+		return ec.fieldContext_User_anonymous(ctx, field)
 	case "attributes":
 		return ec.fieldContext_User_attributes(ctx, field)
 	case "identities":
@@ -2394,6 +2460,20 @@ func (ec *executionContext) field_Mutation_enableUser_args(ctx context.Context, 
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_explainSignIn_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (ExplainSignInInput, error) {
+			return ec.unmarshalNExplainSignInInput2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐExplainSignInInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_exportUsers_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -2492,6 +2572,20 @@ func (ec *executionContext) field_Mutation_removeMember_args(ctx context.Context
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_requirePasswordChange_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (RequirePasswordChangeInput, error) {
+			return ec.unmarshalNRequirePasswordChangeInput2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐRequirePasswordChangeInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_resumeTenant_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -2512,6 +2606,20 @@ func (ec *executionContext) field_Mutation_revokeAPIKey_args(ctx context.Context
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (RevokeAPIKeyInput, error) {
 			return ec.unmarshalNRevokeAPIKeyInput2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐRevokeAPIKeyInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_revokeDeviceTokens_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (RevokeDeviceTokensInput, error) {
+			return ec.unmarshalNRevokeDeviceTokensInput2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐRevokeDeviceTokensInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -4499,6 +4607,52 @@ func (ec *executionContext) fieldContext_Authenticator_type(_ context.Context, f
 	return graphql.NewScalarFieldContext("Authenticator", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _Authenticator_name(ctx context.Context, field graphql.CollectedField, obj *tenant.Authenticator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Authenticator_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Authenticator_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Authenticator", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Authenticator_mustChange(ctx context.Context, field graphql.CollectedField, obj *tenant.Authenticator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Authenticator_mustChange(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MustChange, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Authenticator_mustChange(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Authenticator", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
 func (ec *executionContext) _Authenticator_createdAt(ctx context.Context, field graphql.CollectedField, obj *tenant.Authenticator) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -4543,6 +4697,29 @@ func (ec *executionContext) _Authenticator_updatedAt(ctx context.Context, field 
 }
 func (ec *executionContext) fieldContext_Authenticator_updatedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Authenticator", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _Authenticator_lastUsedAt(ctx context.Context, field graphql.CollectedField, obj *tenant.Authenticator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Authenticator_lastUsedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LastUsedAt(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalOTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Authenticator_lastUsedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Authenticator", field, true, false, errors.New("field of type Time does not have child fields"))
 }
 
 func (ec *executionContext) _Authenticators_primary(ctx context.Context, field graphql.CollectedField, obj *tenant.Authenticators) (ret graphql.Marshaler) {
@@ -7231,6 +7408,102 @@ func (ec *executionContext) fieldContext_EnableUserPayload_userErrors(_ context.
 	return fc, nil
 }
 
+func (ec *executionContext) _ExplainSignInPayload_run(ctx context.Context, field graphql.CollectedField, obj *ExplainSignInPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExplainSignInPayload_run(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Run, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *tenant.Run) graphql.Marshaler {
+			return ec.marshalOFlowRun2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐRun(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ExplainSignInPayload_run(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ExplainSignInPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_FlowRun(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ExplainSignInPayload_events(ctx context.Context, field graphql.CollectedField, obj *ExplainSignInPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExplainSignInPayload_events(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Events, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []admin.SignInEvent) graphql.Marshaler {
+			return ec.marshalNSignInEvent2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋflowengineᚋadminᚐSignInEventᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExplainSignInPayload_events(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ExplainSignInPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SignInEvent(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ExplainSignInPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *ExplainSignInPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ExplainSignInPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ExplainSignInPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ExplainSignInPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _ExportUsersPayload_document(ctx context.Context, field graphql.CollectedField, obj *ExportUsersPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9772,16 +10045,16 @@ func (ec *executionContext) fieldContext_Limits_recoveryCodePerUserPerIp(_ conte
 	return fc, nil
 }
 
-func (ec *executionContext) _Limits_deviceTokenPerIp(ctx context.Context, field graphql.CollectedField, obj *tenant.Limits) (ret graphql.Marshaler) {
+func (ec *executionContext) _Limits_signupAnonymousPerIp(ctx context.Context, field graphql.CollectedField, obj *tenant.Limits) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
 		field,
 		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Limits_deviceTokenPerIp(ctx, field)
+			return ec.fieldContext_Limits_signupAnonymousPerIp(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.DeviceTokenPerIP, nil
+			return obj.SignupAnonymousPerIP, nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v tenant.Rate) graphql.Marshaler {
@@ -9791,7 +10064,7 @@ func (ec *executionContext) _Limits_deviceTokenPerIp(ctx context.Context, field 
 		true,
 	)
 }
-func (ec *executionContext) fieldContext_Limits_deviceTokenPerIp(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+func (ec *executionContext) fieldContext_Limits_signupAnonymousPerIp(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "Limits",
 		Field:      field,
@@ -9804,16 +10077,16 @@ func (ec *executionContext) fieldContext_Limits_deviceTokenPerIp(_ context.Conte
 	return fc, nil
 }
 
-func (ec *executionContext) _Limits_deviceTokenPerUserPerIp(ctx context.Context, field graphql.CollectedField, obj *tenant.Limits) (ret graphql.Marshaler) {
+func (ec *executionContext) _Limits_passkeyPerIp(ctx context.Context, field graphql.CollectedField, obj *tenant.Limits) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
 		field,
 		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Limits_deviceTokenPerUserPerIp(ctx, field)
+			return ec.fieldContext_Limits_passkeyPerIp(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.DeviceTokenPerUserPerIP, nil
+			return obj.PasskeyPerIP, nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v tenant.Rate) graphql.Marshaler {
@@ -9823,7 +10096,7 @@ func (ec *executionContext) _Limits_deviceTokenPerUserPerIp(ctx context.Context,
 		true,
 	)
 }
-func (ec *executionContext) fieldContext_Limits_deviceTokenPerUserPerIp(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+func (ec *executionContext) fieldContext_Limits_passkeyPerIp(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "Limits",
 		Field:      field,
@@ -12108,6 +12381,73 @@ func (ec *executionContext) fieldContext_Mutation_previewMessage(ctx context.Con
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_explainSignIn(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_explainSignIn(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ExplainSignIn(ctx, fc.Args["input"].(ExplainSignInInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				object, err := ec.unmarshalNObject2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐObject(ctx, "AUDIT")
+				if err != nil {
+					var zeroVal *ExplainSignInPayload
+					return zeroVal, err
+				}
+				action, err := ec.unmarshalNAction2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐAction(ctx, "READ")
+				if err != nil {
+					var zeroVal *ExplainSignInPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *ExplainSignInPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, object, action)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *ExplainSignInPayload) graphql.Marshaler {
+			return ec.marshalNExplainSignInPayload2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐExplainSignInPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_explainSignIn(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ExplainSignInPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_explainSignIn_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_updateIdentifications(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14313,6 +14653,140 @@ func (ec *executionContext) fieldContext_Mutation_removeAuthenticator(ctx contex
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_removeAuthenticator_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_requirePasswordChange(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_requirePasswordChange(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RequirePasswordChange(ctx, fc.Args["input"].(RequirePasswordChangeInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				object, err := ec.unmarshalNObject2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐObject(ctx, "USER")
+				if err != nil {
+					var zeroVal *RequirePasswordChangePayload
+					return zeroVal, err
+				}
+				action, err := ec.unmarshalNAction2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐAction(ctx, "WRITE")
+				if err != nil {
+					var zeroVal *RequirePasswordChangePayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *RequirePasswordChangePayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, object, action)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *RequirePasswordChangePayload) graphql.Marshaler {
+			return ec.marshalNRequirePasswordChangePayload2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐRequirePasswordChangePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_requirePasswordChange(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RequirePasswordChangePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_requirePasswordChange_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_revokeDeviceTokens(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_revokeDeviceTokens(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RevokeDeviceTokens(ctx, fc.Args["input"].(RevokeDeviceTokensInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				object, err := ec.unmarshalNObject2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐObject(ctx, "USER")
+				if err != nil {
+					var zeroVal *RevokeDeviceTokensPayload
+					return zeroVal, err
+				}
+				action, err := ec.unmarshalNAction2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐAction(ctx, "WRITE")
+				if err != nil {
+					var zeroVal *RevokeDeviceTokensPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *RevokeDeviceTokensPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, object, action)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *RevokeDeviceTokensPayload) graphql.Marshaler {
+			return ec.marshalNRevokeDeviceTokensPayload2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐRevokeDeviceTokensPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_revokeDeviceTokens(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RevokeDeviceTokensPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_revokeDeviceTokens_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -16729,6 +17203,70 @@ func (ec *executionContext) fieldContext_RemoveMemberPayload_userErrors(_ contex
 	return fc, nil
 }
 
+func (ec *executionContext) _RequirePasswordChangePayload_user(ctx context.Context, field graphql.CollectedField, obj *RequirePasswordChangePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RequirePasswordChangePayload_user(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.User, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *tenant.UserRecord) graphql.Marshaler {
+			return ec.marshalOUser2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐUserRecord(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RequirePasswordChangePayload_user(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RequirePasswordChangePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_User(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RequirePasswordChangePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *RequirePasswordChangePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RequirePasswordChangePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RequirePasswordChangePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RequirePasswordChangePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _ResumeTenantPayload_tenant(ctx context.Context, field graphql.CollectedField, obj *ResumeTenantPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -16847,6 +17385,93 @@ func (ec *executionContext) _RevokeAPIKeyPayload_userErrors(ctx context.Context,
 func (ec *executionContext) fieldContext_RevokeAPIKeyPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "RevokeAPIKeyPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RevokeDeviceTokensPayload_user(ctx context.Context, field graphql.CollectedField, obj *RevokeDeviceTokensPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RevokeDeviceTokensPayload_user(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.User, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *tenant.UserRecord) graphql.Marshaler {
+			return ec.marshalOUser2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐUserRecord(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RevokeDeviceTokensPayload_user(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RevokeDeviceTokensPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_User(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RevokeDeviceTokensPayload_revoked(ctx context.Context, field graphql.CollectedField, obj *RevokeDeviceTokensPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RevokeDeviceTokensPayload_revoked(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Revoked, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RevokeDeviceTokensPayload_revoked(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RevokeDeviceTokensPayload", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _RevokeDeviceTokensPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *RevokeDeviceTokensPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RevokeDeviceTokensPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RevokeDeviceTokensPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RevokeDeviceTokensPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -17938,6 +18563,144 @@ func (ec *executionContext) fieldContext_SetMemberRolePayload_userErrors(_ conte
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _SignInEvent_at(ctx context.Context, field graphql.CollectedField, obj *admin.SignInEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SignInEvent_at(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.At, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SignInEvent_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SignInEvent", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+
+func (ec *executionContext) _SignInEvent_outcome(ctx context.Context, field graphql.CollectedField, obj *admin.SignInEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SignInEvent_outcome(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Outcome, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v admin.SignInOutcome) graphql.Marshaler {
+			return ec.marshalNSignInOutcome2githubᚗcomᚋusherᚑidᚋusherᚋflowengineᚋadminᚐSignInOutcome(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SignInEvent_outcome(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SignInEvent", field, false, false, errors.New("field of type SignInOutcome does not have child fields"))
+}
+
+func (ec *executionContext) _SignInEvent_step(ctx context.Context, field graphql.CollectedField, obj *admin.SignInEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SignInEvent_step(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Step, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SignInEvent_step(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SignInEvent", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SignInEvent_method(ctx context.Context, field graphql.CollectedField, obj *admin.SignInEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SignInEvent_method(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Method, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SignInEvent_method(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SignInEvent", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SignInEvent_reason(ctx context.Context, field graphql.CollectedField, obj *admin.SignInEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SignInEvent_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.Reason) graphql.Marshaler {
+			return ec.marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐReason(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SignInEvent_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SignInEvent", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SignInEvent_ip(ctx context.Context, field graphql.CollectedField, obj *admin.SignInEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SignInEvent_ip(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.IP, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SignInEvent_ip(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SignInEvent", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _Suppression_pattern(ctx context.Context, field graphql.CollectedField, obj *tenant.Suppression) (ret graphql.Marshaler) {
@@ -19784,6 +20547,29 @@ func (ec *executionContext) _User_disabledReason(ctx context.Context, field grap
 }
 func (ec *executionContext) fieldContext_User_disabledReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("User", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _User_anonymous(ctx context.Context, field graphql.CollectedField, obj *tenant.UserRecord) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_User_anonymous(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Anonymous, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_User_anonymous(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("User", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
 func (ec *executionContext) _User_attributes(ctx context.Context, field graphql.CollectedField, obj *tenant.UserRecord) (ret graphql.Marshaler) {
@@ -22740,6 +23526,43 @@ func (ec *executionContext) unmarshalInputEnableUserInput(ctx context.Context, o
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputExplainSignInInput(ctx context.Context, obj any) (ExplainSignInInput, error) {
+	var it ExplainSignInInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"tenant", "code"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "tenant":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tenant"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tenant = data
+		case "code":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("code"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Code = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputExportUsersInput(ctx context.Context, obj any) (ExportUsersInput, error) {
 	var it ExportUsersInput
 	if obj == nil {
@@ -24003,6 +24826,43 @@ func (ec *executionContext) unmarshalInputRemoveMemberInput(ctx context.Context,
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputRequirePasswordChangeInput(ctx context.Context, obj any) (RequirePasswordChangeInput, error) {
+	var it RequirePasswordChangeInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"tenant", "user"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "tenant":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tenant"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tenant = data
+		case "user":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("user"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.User = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputResumeTenantInput(ctx context.Context, obj any) (ResumeTenantInput, error) {
 	var it ResumeTenantInput
 	if obj == nil {
@@ -24065,6 +24925,43 @@ func (ec *executionContext) unmarshalInputRevokeAPIKeyInput(ctx context.Context,
 				return it, err
 			}
 			it.ID = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputRevokeDeviceTokensInput(ctx context.Context, obj any) (RevokeDeviceTokensInput, error) {
+	var it RevokeDeviceTokensInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"tenant", "user"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "tenant":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tenant"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tenant = data
+		case "user":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("user"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.User = data
 		}
 	}
 	return it, nil
@@ -25069,7 +25966,7 @@ func (ec *executionContext) unmarshalInputUpdateLimitsInput(ctx context.Context,
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "signupPerIp", "identifyPerIp", "passwordPerIp", "passwordPerUserPerIp", "totpPerIp", "totpPerUserPerIp", "otpPerIp", "otpPerUserPerIp", "recoveryCodePerIp", "recoveryCodePerUserPerIp", "deviceTokenPerIp", "deviceTokenPerUserPerIp", "sendEmailPerTarget", "sendEmailPerIp", "sendEmailPerTenant", "sendSmsPerTarget", "sendSmsPerIp", "sendSmsPerTenant"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "signupPerIp", "identifyPerIp", "passwordPerIp", "passwordPerUserPerIp", "totpPerIp", "totpPerUserPerIp", "otpPerIp", "otpPerUserPerIp", "recoveryCodePerIp", "recoveryCodePerUserPerIp", "signupAnonymousPerIp", "passkeyPerIp", "sendEmailPerTarget", "sendEmailPerIp", "sendEmailPerTenant", "sendSmsPerTarget", "sendSmsPerIp", "sendSmsPerTenant"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -25182,20 +26079,20 @@ func (ec *executionContext) unmarshalInputUpdateLimitsInput(ctx context.Context,
 				return it, err
 			}
 			it["recoveryCodePerUserPerIp"] = data
-		case "deviceTokenPerIp":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("deviceTokenPerIp"))
+		case "signupAnonymousPerIp":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("signupAnonymousPerIp"))
 			data, err := ec.unmarshalORateInput2map(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it["deviceTokenPerIp"] = data
-		case "deviceTokenPerUserPerIp":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("deviceTokenPerUserPerIp"))
+			it["signupAnonymousPerIp"] = data
+		case "passkeyPerIp":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("passkeyPerIp"))
 			data, err := ec.unmarshalORateInput2map(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it["deviceTokenPerUserPerIp"] = data
+			it["passkeyPerIp"] = data
 		case "sendEmailPerTarget":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sendEmailPerTarget"))
 			data, err := ec.unmarshalORateInput2map(ctx, v)
@@ -27146,6 +28043,16 @@ func (ec *executionContext) _Authenticator(ctx context.Context, sel ast.Selectio
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "name":
+			out.Values[i] = ec._Authenticator_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mustChange":
+			out.Values[i] = ec._Authenticator_mustChange(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "createdAt":
 			out.Values[i] = ec._Authenticator_createdAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -27154,6 +28061,11 @@ func (ec *executionContext) _Authenticator(ctx context.Context, sel ast.Selectio
 		case "updatedAt":
 			out.Values[i] = ec._Authenticator_updatedAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "lastUsedAt":
+			out.Values[i] = ec._Authenticator_lastUsedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -28495,6 +29407,54 @@ func (ec *executionContext) _EnableUserPayload(ctx context.Context, sel ast.Sele
 	return out
 }
 
+var explainSignInPayloadImplementors = []string{"ExplainSignInPayload"}
+
+func (ec *executionContext) _ExplainSignInPayload(ctx context.Context, sel ast.SelectionSet, obj *ExplainSignInPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, explainSignInPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ExplainSignInPayload")
+		case "run":
+			out.Values[i] = ec._ExplainSignInPayload_run(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "events":
+			out.Values[i] = ec._ExplainSignInPayload_events(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ExplainSignInPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var exportUsersPayloadImplementors = []string{"ExportUsersPayload"}
 
 func (ec *executionContext) _ExportUsersPayload(ctx context.Context, sel ast.SelectionSet, obj *ExportUsersPayload) graphql.Marshaler {
@@ -29642,13 +30602,13 @@ func (ec *executionContext) _Limits(ctx context.Context, sel ast.SelectionSet, o
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
-		case "deviceTokenPerIp":
-			out.Values[i] = ec._Limits_deviceTokenPerIp(ctx, field, obj)
+		case "signupAnonymousPerIp":
+			out.Values[i] = ec._Limits_signupAnonymousPerIp(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
-		case "deviceTokenPerUserPerIp":
-			out.Values[i] = ec._Limits_deviceTokenPerUserPerIp(ctx, field, obj)
+		case "passkeyPerIp":
+			out.Values[i] = ec._Limits_passkeyPerIp(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -30436,6 +31396,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "explainSignIn":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_explainSignIn(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "updateIdentifications":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_updateIdentifications(ctx, field)
@@ -30663,6 +31630,20 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "removeAuthenticator":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_removeAuthenticator(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "requirePasswordChange":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_requirePasswordChange(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "revokeDeviceTokens":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_revokeDeviceTokens(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -31943,6 +32924,49 @@ func (ec *executionContext) _RemoveMemberPayload(ctx context.Context, sel ast.Se
 	return out
 }
 
+var requirePasswordChangePayloadImplementors = []string{"RequirePasswordChangePayload"}
+
+func (ec *executionContext) _RequirePasswordChangePayload(ctx context.Context, sel ast.SelectionSet, obj *RequirePasswordChangePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, requirePasswordChangePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RequirePasswordChangePayload")
+		case "user":
+			out.Values[i] = ec._RequirePasswordChangePayload_user(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RequirePasswordChangePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var resumeTenantPayloadImplementors = []string{"ResumeTenantPayload"}
 
 func (ec *executionContext) _ResumeTenantPayload(ctx context.Context, sel ast.SelectionSet, obj *ResumeTenantPayload) graphql.Marshaler {
@@ -32005,6 +33029,54 @@ func (ec *executionContext) _RevokeAPIKeyPayload(ctx context.Context, sel ast.Se
 			}
 		case "userErrors":
 			out.Values[i] = ec._RevokeAPIKeyPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var revokeDeviceTokensPayloadImplementors = []string{"RevokeDeviceTokensPayload"}
+
+func (ec *executionContext) _RevokeDeviceTokensPayload(ctx context.Context, sel ast.SelectionSet, obj *RevokeDeviceTokensPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, revokeDeviceTokensPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RevokeDeviceTokensPayload")
+		case "user":
+			out.Values[i] = ec._RevokeDeviceTokensPayload_user(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "revoked":
+			out.Values[i] = ec._RevokeDeviceTokensPayload_revoked(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RevokeDeviceTokensPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -32606,6 +33678,69 @@ func (ec *executionContext) _SetMemberRolePayload(ctx context.Context, sel ast.S
 			}
 		case "userErrors":
 			out.Values[i] = ec._SetMemberRolePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var signInEventImplementors = []string{"SignInEvent"}
+
+func (ec *executionContext) _SignInEvent(ctx context.Context, sel ast.SelectionSet, obj *admin.SignInEvent) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, signInEventImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SignInEvent")
+		case "at":
+			out.Values[i] = ec._SignInEvent_at(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "outcome":
+			out.Values[i] = ec._SignInEvent_outcome(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "step":
+			out.Values[i] = ec._SignInEvent_step(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "method":
+			out.Values[i] = ec._SignInEvent_method(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._SignInEvent_reason(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "ip":
+			out.Values[i] = ec._SignInEvent_ip(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -33724,6 +34859,11 @@ func (ec *executionContext) _User(ctx context.Context, sel ast.SelectionSet, obj
 			}
 		case "disabledReason":
 			out.Values[i] = ec._User_disabledReason(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "anonymous":
+			out.Values[i] = ec._User_anonymous(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -35358,6 +36498,21 @@ func (ec *executionContext) marshalNEnableUserPayload2ᚖgithubᚗcomᚋusherᚑ
 	return ec._EnableUserPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNExplainSignInInput2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐExplainSignInInput(ctx context.Context, v any) (ExplainSignInInput, error) {
+	res, err := ec.unmarshalInputExplainSignInInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNExplainSignInPayload2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐExplainSignInPayload(ctx context.Context, sel ast.SelectionSet, v *ExplainSignInPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ExplainSignInPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNExportUsersInput2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐExportUsersInput(ctx context.Context, v any) (ExportUsersInput, error) {
 	res, err := ec.unmarshalInputExportUsersInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -36316,6 +37471,21 @@ func (ec *executionContext) marshalNRemoveMemberPayload2ᚖgithubᚗcomᚋusher�
 	return ec._RemoveMemberPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNRequirePasswordChangeInput2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐRequirePasswordChangeInput(ctx context.Context, v any) (RequirePasswordChangeInput, error) {
+	res, err := ec.unmarshalInputRequirePasswordChangeInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRequirePasswordChangePayload2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐRequirePasswordChangePayload(ctx context.Context, sel ast.SelectionSet, v *RequirePasswordChangePayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._RequirePasswordChangePayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNResumeTenantInput2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐResumeTenantInput(ctx context.Context, v any) (ResumeTenantInput, error) {
 	res, err := ec.unmarshalInputResumeTenantInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -36344,6 +37514,21 @@ func (ec *executionContext) marshalNRevokeAPIKeyPayload2ᚖgithubᚗcomᚋusher�
 		return graphql.Null
 	}
 	return ec._RevokeAPIKeyPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNRevokeDeviceTokensInput2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐRevokeDeviceTokensInput(ctx context.Context, v any) (RevokeDeviceTokensInput, error) {
+	res, err := ec.unmarshalInputRevokeDeviceTokensInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRevokeDeviceTokensPayload2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐRevokeDeviceTokensPayload(ctx context.Context, sel ast.SelectionSet, v *RevokeDeviceTokensPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._RevokeDeviceTokensPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNRevokeSessionInput2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐRevokeSessionInput(ctx context.Context, v any) (RevokeSessionInput, error) {
@@ -36530,6 +37715,60 @@ func (ec *executionContext) marshalNSetMemberRolePayload2ᚖgithubᚗcomᚋusher
 	return ec._SetMemberRolePayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNSignInEvent2githubᚗcomᚋusherᚑidᚋusherᚋflowengineᚋadminᚐSignInEvent(ctx context.Context, sel ast.SelectionSet, v admin.SignInEvent) graphql.Marshaler {
+	return ec._SignInEvent(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNSignInEvent2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋflowengineᚋadminᚐSignInEventᚄ(ctx context.Context, sel ast.SelectionSet, v []admin.SignInEvent) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSignInEvent2githubᚗcomᚋusherᚑidᚋusherᚋflowengineᚋadminᚐSignInEvent(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNSignInOutcome2githubᚗcomᚋusherᚑidᚋusherᚋflowengineᚋadminᚐSignInOutcome(ctx context.Context, v any) (admin.SignInOutcome, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := unmarshalNSignInOutcome2githubᚗcomᚋusherᚑidᚋusherᚋflowengineᚋadminᚐSignInOutcome[tmp]
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSignInOutcome2githubᚗcomᚋusherᚑidᚋusherᚋflowengineᚋadminᚐSignInOutcome(ctx context.Context, sel ast.SelectionSet, v admin.SignInOutcome) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(marshalNSignInOutcome2githubᚗcomᚋusherᚑidᚋusherᚋflowengineᚋadminᚐSignInOutcome[v])
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+var (
+	unmarshalNSignInOutcome2githubᚗcomᚋusherᚑidᚋusherᚋflowengineᚋadminᚐSignInOutcome = map[string]admin.SignInOutcome{
+		"ACCEPTED": admin.Accepted,
+		"SENT":     admin.Sent,
+		"REFUSED":  admin.Refused,
+		"APPROVED": admin.Approved,
+		"FINISHED": admin.Ended,
+	}
+	marshalNSignInOutcome2githubᚗcomᚋusherᚑidᚋusherᚋflowengineᚋadminᚐSignInOutcome = map[admin.SignInOutcome]string{
+		admin.Accepted: "ACCEPTED",
+		admin.Sent:     "SENT",
+		admin.Refused:  "REFUSED",
+		admin.Approved: "APPROVED",
+		admin.Ended:    "FINISHED",
+	}
+)
+
 func (ec *executionContext) unmarshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐCodeForm(ctx context.Context, v any) (tenant.CodeForm, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := tenant.CodeForm(tmp)
@@ -36605,6 +37844,23 @@ func (ec *executionContext) unmarshalNString2githubᚗcomᚋusherᚑidᚋusher�
 }
 
 func (ec *executionContext) marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLockoutType(ctx context.Context, sel ast.SelectionSet, v tenant.LockoutType) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐReason(ctx context.Context, v any) (tenant.Reason, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := tenant.Reason(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐReason(ctx context.Context, sel ast.SelectionSet, v tenant.Reason) graphql.Marshaler {
 	_ = sel
 	res := graphql.MarshalString(string(v))
 	if res == graphql.Null {
@@ -37545,6 +38801,13 @@ func (ec *executionContext) unmarshalOFlowInput2ᚕmapᚄ(ctx context.Context, v
 		}
 	}
 	return res, nil
+}
+
+func (ec *executionContext) marshalOFlowRun2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐRun(ctx context.Context, sel ast.SelectionSet, v *tenant.Run) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._FlowRun(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOFlowRunFilter2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐFlowRunFilter(ctx context.Context, v any) (*FlowRunFilter, error) {

@@ -154,10 +154,8 @@ func (w *world) newKey(slug string, role tenant.Role) *tenant.APIKey {
 // newUser makes a user with an e-mail address and answers their id.
 func (w *world) newUser(slug, email string) string {
 	w.t.Helper()
-	t, err := w.store.TenantBySlug(context.Background(), slug)
-	must(w.t, err)
 	u := &tenant.UserRecord{User: tenant.User{
-		TenantID: t.ID, ID: secret.NewID(), State: tenant.UserActive, CreatedAt: time.Now(), UpdatedAt: time.Now(),
+		TenantID: w.tenants[slug].ID, ID: secret.NewID(), State: tenant.UserActive, CreatedAt: time.Now(), UpdatedAt: time.Now(),
 	}}
 	u.Identities = []tenant.Identity{{
 		TenantID: u.TenantID, ID: secret.NewID(), UserID: u.ID, Claim: tenant.Claim{Kind: "email", Value: email}, Shown: email, CreatedAt: time.Now(),
@@ -169,8 +167,7 @@ func (w *world) newUser(slug, email string) string {
 // newMessage puts a message with the code 135799 into the outbox and answers its id.
 func (w *world) newMessage(slug, user string, status tenant.MessageStatus) string {
 	w.t.Helper()
-	t, err := w.store.TenantBySlug(context.Background(), slug)
-	must(w.t, err)
+	t := w.tenants[slug]
 	u, err := w.store.User(context.Background(), t.ID, user)
 	must(w.t, err)
 	now := time.Now()

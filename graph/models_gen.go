@@ -261,6 +261,24 @@ type EnableUserPayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
+// Which try to explain.
+type ExplainSignInInput struct {
+	// The slug of the tenant.
+	Tenant string `json:"tenant"`
+	// The support code, such as 7K2M-9QXD.
+	Code string `json:"code"`
+}
+
+// What happened when somebody tried to sign in.
+type ExplainSignInPayload struct {
+	// The run; null when it was refused at once, or is no longer kept.
+	Run *tenant.Run `json:"run"`
+	// What happened, the oldest first.
+	Events []admin.SignInEvent `json:"events"`
+	// Why there is nothing to explain.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // Of which tenant to write the users.
 type ExportUsersInput struct {
 	// The slug of the tenant.
@@ -435,6 +453,22 @@ type RemoveMemberPayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
+// Who is to choose a new password.
+type RequirePasswordChangeInput struct {
+	// The slug of the tenant.
+	Tenant string `json:"tenant"`
+	// The user's global id or `userId`.
+	User string `json:"user"`
+}
+
+// A user who has to choose a new password.
+type RequirePasswordChangePayload struct {
+	// The user; null when nothing was done.
+	User *tenant.UserRecord `json:"user"`
+	// Why nothing was done.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // Which tenant to let go on.
 type ResumeTenantInput struct {
 	// The slug of the tenant.
@@ -461,6 +495,24 @@ type RevokeAPIKeyInput struct {
 type RevokeAPIKeyPayload struct {
 	// The key; null when nothing was done.
 	APIKey *tenant.APIKey `json:"apiKey"`
+	// Why nothing was done.
+	UserErrors []UserError `json:"userErrors"`
+}
+
+// Whose devices are to be asked again.
+type RevokeDeviceTokensInput struct {
+	// The slug of the tenant.
+	Tenant string `json:"tenant"`
+	// The user's global id or `userId`.
+	User string `json:"user"`
+}
+
+// A user without remembered devices.
+type RevokeDeviceTokensPayload struct {
+	// The user; null when nothing was done.
+	User *tenant.UserRecord `json:"user"`
+	// How many devices were remembered.
+	Revoked int `json:"revoked"`
 	// Why nothing was done.
 	UserErrors []UserError `json:"userErrors"`
 }

@@ -111,14 +111,14 @@ func asInput(sc *ast.Schema, typ *ast.Type, v any, listed bool) any {
 
 // messages: what was sent is listed, written out and tried.
 func (s *story) messages() {
-	user := s.newUser("shop", "mia@example.com")
-	readable, hidden := s.newMessage("shop", user, "suppressed"), s.newMessage("shop", user, "queued")
-	a := s.works(`{ tenant(slug: "shop") { messages(first: 5) { edges { cursor node { id } }
+	user := s.newUser("acme", "mia@example.com")
+	readable, hidden := s.newMessage("acme", user, "suppressed"), s.newMessage("acme", user, "queued")
+	a := s.works(`{ tenant(slug: "acme") { messages(first: 5) { edges { cursor node { id } }
 		nodes { id channel to purpose language subject body html code link status attempts provider error runId createdAt sentAt expiresAt } pageInfo { hasNextPage endCursor } }
 		sent: messages(filter: {channel: EMAIL, status: SENT, to: "mia@example.com"}) { nodes { id } } } }`)
 	for i, want := range []string{
 		fmt.Sprintf("%s EMAIL mia@example.com VERIFICATION QUEUED <nil> <nil> <nil> <nil>", hidden),
-		fmt.Sprintf("%s EMAIL mia@example.com VERIFICATION SUPPRESSED Your Shop verification code true 135799 <nil>", readable),
+		fmt.Sprintf("%s EMAIL mia@example.com VERIFICATION SUPPRESSED Your acme verification code true 135799 <nil>", readable),
 	} {
 		m := a.at("tenant", "messages", "nodes", i).(map[string]any)
 		body := m["body"]

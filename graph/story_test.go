@@ -239,6 +239,11 @@ func (s *story) document() {
 	if a.at("applyConfig", "userErrors", 0, "pointer") != "/paswordpolicy" {
 		s.t.Errorf("pointer: %s", a.raw)
 	}
+	a = s.works(`mutation($i: ApplyConfigInput!) { applyConfig(input: $i) { plan { changes `+change+` } version { number } untranslated { pointer reason message }`+why+` }`,
+		"i", map[string]any{"tenant": "shop", "format": "AUTHGEAR", "document": "id: shop\nsaml: {}\nauthentication: {public_signup_disabled: true}\n", "dryRun": true})
+	if n := len(a.at("applyConfig", "untranslated").([]any)); n != 2 || a.at("applyConfig", "untranslated", 1, "pointer") != "/saml" || a.at("applyConfig", "version") != nil {
+		s.t.Errorf("an Authgear project: %s", a.raw)
+	}
 	a = s.works(`{ tenant(slug: "shop") { checkConfig(document: "password_policy: {minimum_length: 0}\nsessions: 7\n") { pointer reason message } } }`)
 	if n := len(a.at("tenant", "checkConfig").([]any)); n != 2 {
 		s.t.Errorf("all problems at once: %s", a.raw)
