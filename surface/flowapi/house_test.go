@@ -22,7 +22,9 @@ import (
 
 	"github.com/usher-id/usher/flowengine"
 	"github.com/usher-id/usher/flowengine/deliver"
+	"github.com/usher-id/usher/flowengine/hook"
 	"github.com/usher-id/usher/flowengine/limit"
+	"github.com/usher-id/usher/flowengine/outbound"
 	"github.com/usher-id/usher/surface"
 	"github.com/usher-id/usher/surface/flowapi"
 	"github.com/usher-id/usher/surface/pages"
@@ -39,6 +41,7 @@ type house struct {
 	server   *httptest.Server
 	store    *store.Store
 	engine   *flowengine.Engine
+	hooks    *hook.Hooks
 	master   *secret.Master
 	registry *prometheus.Registry
 	log      *lockedBuffer
@@ -91,9 +94,14 @@ func build(t *testing.T, url string, change ...func(*settings)) *house {
 	hasher := secret.NewHasher(o.hasher)
 	t.Cleanup(hasher.Close)
 	directory := tenant.NewDirectory(h.store, metrics.DirectoryHooks(func(err error) { log.Warn("directory", "err", err) }), h.now)
+	h.hooks, err = hook.New(hook.Options{
+		Store: h.store, Master: h.master, Guard: outbound.Guard{AllowPrivate: true}, Metrics: hook.NewMetrics(h.registry), Log: log, Now: h.now,
+		Poll: 5 * time.Millisecond,
+	})
+	must(t, err)
 	h.engine, err = flowengine.New(flowengine.Options{
 		Store: h.store, Directory: directory, Limiter: limit.SQL(h.store.DB()), Master: h.master, Hasher: hasher,
-		Metrics: metrics, Log: log, Now: h.now, Outbox: noOutbox{},
+		Metrics: metrics, Log: log, Now: h.now, Outbox: noOutbox{}, Hooks: h.hooks,
 		PublicURL: h.publicURL,
 	})
 	must(t, err)
