@@ -30,7 +30,7 @@ func (e *Engine) CheckSession(ctx context.Context, t *tenant.Tenant, token strin
 		return nil, nil, err
 	}
 	now := e.now()
-	if !s.Live(now) || u.State != tenant.UserActive {
+	if !s.Live(now) || u.MayEnter(now) != nil {
 		return nil, nil, tenant.ErrUnauthenticated
 	}
 	cfg, err := e.Config(ctx, t)

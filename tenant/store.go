@@ -111,6 +111,9 @@ type UserReader interface {
 	IdentitiesOf(ctx context.Context, tenantID, userID string) ([]Identity, error)
 	// Users lists by id, which is by age; the key is the id.
 	Users(ctx context.Context, tenantID string, filter UserFilter, page Page) ([]*UserRecord, error)
+	// UsersDue lists users, over all tenants, whose DeleteAt or AnonymizeAt has
+	// come; at most limit of each.
+	UsersDue(ctx context.Context, at time.Time, limit int) ([]DueUser, error)
 	// CountLockedOut counts the active users who have no identity of the given
 	// kinds, or no authenticator of the given types; authenticators nil means
 	// that none is needed.

@@ -22,6 +22,7 @@ type User struct {
 	State          UserState
 	DisabledReason string         // for people; empty unless disabled
 	Anonymous      bool           // has nothing but a session, until promoted
+	Access                        // when they may enter, beside State
 	Attributes     UserAttributes // what is known about them
 	CreatedAt      time.Time
 	UpdatedAt      time.Time

@@ -285,10 +285,8 @@ func (c *Cursor) mayEnter() error {
 		return err
 	case c.Decoy || account == nil: // Compile lets no run come here unproved
 		return tenant.ErrInvalidCredentials
-	case account.State == tenant.UserDisabled:
-		return tenant.ErrDisabledUser
 	}
-	return nil
+	return account.MayEnter(c.Now())
 }
 
 func (c *Cursor) result(a *Action) Result {

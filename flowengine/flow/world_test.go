@@ -15,8 +15,9 @@ import (
 // world is a World in memory, without chance.
 type world struct {
 	Users []struct {
-		ID             string
-		Disabled       bool
+		ID       string
+		Disabled bool
+		tenant.Access
 		Anonymous      bool
 		Claims         []tenant.Claim
 		Keys           []string // of the claims; the value where there is none
@@ -77,6 +78,7 @@ func (w *world) Account(user string) (*tenant.Account, error) {
 	for _, u := range w.Users {
 		if u.ID == user {
 			a := &tenant.Account{User: tenant.User{ID: u.ID, State: tenant.UserActive, Anonymous: u.Anonymous}, Authenticators: u.Authenticators}
+			a.Access = u.Access
 			if u.Disabled {
 				a.State = tenant.UserDisabled
 			}

@@ -14,7 +14,9 @@ import (
 const accountColumns = `
 	coalesce(u.id, ''), coalesce(u.state, ''), coalesce(u.disabled_reason, ''), coalesce(u.standard_attributes, ''),
 	coalesce(u.custom_attributes, ''), coalesce(u.created_at, 0), coalesce(u.updated_at, 0),
-	coalesce(a.id, ''), coalesce(a.type, ''), coalesce(a.secret, ''), coalesce(a.created_at, 0), coalesce(a.updated_at, 0), coalesce(a.must_change, FALSE), coalesce(u.anonymous, FALSE)`
+	coalesce(a.id, ''), coalesce(a.type, ''), coalesce(a.secret, ''), coalesce(a.created_at, 0), coalesce(a.updated_at, 0), coalesce(a.must_change, FALSE), coalesce(u.anonymous, FALSE),
+	coalesce(u.disabled_until, 0), coalesce(u.deactivated_at, 0), coalesce(u.valid_from, 0), coalesce(u.valid_until, 0),
+	coalesce(u.delete_at, 0), coalesce(u.anonymize_at, 0), coalesce(u.anonymized_at, 0)`
 
 const authenticatorsOfUser = `LEFT JOIN authenticator a ON a.tenant_id = u.tenant_id AND a.user_id = u.id`
 
@@ -30,6 +32,7 @@ func (r *accountScan) dest() []any {
 	return []any{
 		&u.ID, &u.State, &u.DisabledReason, &u.StandardAttributes, &u.CustomAttributes, &u.CreatedAt, &u.UpdatedAt,
 		&a.ID, &a.Type, &a.Secret, &a.CreatedAt, &a.UpdatedAt, &a.MustChange, &u.Anonymous,
+		&u.DisabledUntil, &u.DeactivatedAt, &u.ValidFrom, &u.ValidUntil, &u.DeleteAt, &u.AnonymizeAt, &u.AnonymizedAt,
 	}
 }
 

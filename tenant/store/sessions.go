@@ -39,7 +39,8 @@ func (r *sessionRow) noun() *tenant.Session {
 
 var selectSession = &statement{sessionCheck, `SELECT s.id, s.user_id, s.run_id, s.amr, s.authenticated_at, s.created_at,
 	s.last_seen_at, s.expires_at, s.idle_expires_at, s.ip, s.user_agent, s.revoked_at,
-	u.state, u.disabled_reason, u.standard_attributes, u.custom_attributes, u.created_at, u.updated_at, u.anonymous
+	u.state, u.disabled_reason, u.standard_attributes, u.custom_attributes, u.created_at, u.updated_at, u.anonymous,
+	u.disabled_until, u.deactivated_at, u.valid_from, u.valid_until, u.delete_at, u.anonymize_at, u.anonymized_at
 	FROM session s JOIN user_account u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
 	WHERE s.tenant_id = ? AND s.token_hash = ?`}
 
@@ -50,7 +51,8 @@ func (s *Store) SessionByToken(ctx context.Context, tenantID, tokenHash string) 
 	err := s.each(ctx, selectSession, func(rows *sql.Rows) error {
 		return rows.Scan(&n.ID, &n.UserID, &n.RunID, &n.AMR, &n.AuthenticatedAt, &n.CreatedAt,
 			&n.LastSeenAt, &n.ExpiresAt, &n.IdleExpiresAt, &n.IP, &n.UserAgent, &n.RevokedAt,
-			&u.State, &u.DisabledReason, &u.StandardAttributes, &u.CustomAttributes, &u.CreatedAt, &u.UpdatedAt, &u.Anonymous)
+			&u.State, &u.DisabledReason, &u.StandardAttributes, &u.CustomAttributes, &u.CreatedAt, &u.UpdatedAt, &u.Anonymous,
+			&u.DisabledUntil, &u.DeactivatedAt, &u.ValidFrom, &u.ValidUntil, &u.DeleteAt, &u.AnonymizeAt, &u.AnonymizedAt)
 	}, tenantID, clean(tokenHash))
 	if err != nil {
 		return nil, nil, err

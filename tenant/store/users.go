@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"strings"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -23,6 +24,14 @@ type userRow struct {
 	UpdatedAt          int64
 
 	Anonymous bool
+
+	DisabledUntil int64
+	DeactivatedAt int64
+	ValidFrom     int64
+	ValidUntil    int64
+	DeleteAt      int64
+	AnonymizeAt   int64
+	AnonymizedAt  int64
 }
 
 type identityRow struct {
@@ -58,7 +67,9 @@ func newUserRow(u *tenant.User) *userRow {
 		TenantID: u.TenantID, ID: u.ID, State: string(u.State), DisabledReason: clean(u.DisabledReason),
 		StandardAttributes: clean(string(u.Attributes.Standard)), CustomAttributes: clean(string(u.Attributes.Custom)),
 		CreatedAt: ms(u.CreatedAt), UpdatedAt: ms(u.UpdatedAt),
-		Anonymous: u.Anonymous,
+		Anonymous:     u.Anonymous,
+		DisabledUntil: ms(u.DisabledUntil), DeactivatedAt: ms(u.DeactivatedAt), ValidFrom: ms(u.ValidFrom), ValidUntil: ms(u.ValidUntil),
+		DeleteAt: ms(u.DeleteAt), AnonymizeAt: ms(u.AnonymizeAt), AnonymizedAt: ms(u.AnonymizedAt),
 	}
 }
 
@@ -68,6 +79,10 @@ func (r *userRow) noun() tenant.User {
 		Attributes: tenant.UserAttributes{Standard: raw(r.StandardAttributes), Custom: raw(r.CustomAttributes)},
 		CreatedAt:  at(r.CreatedAt), UpdatedAt: at(r.UpdatedAt),
 		Anonymous: r.Anonymous,
+		Access: tenant.Access{
+			DisabledUntil: at(r.DisabledUntil), DeactivatedAt: at(r.DeactivatedAt), ValidFrom: at(r.ValidFrom), ValidUntil: at(r.ValidUntil),
+			DeleteAt: at(r.DeleteAt), AnonymizeAt: at(r.AnonymizeAt), AnonymizedAt: at(r.AnonymizedAt),
+		},
 	}
 }
 
@@ -202,6 +217,23 @@ func found(db *bun.DB, tenantID, search string) *bun.RawQuery {
 		tenantID, search, above(search), low, above(low))
 }
 
+// UsersDue implements [tenant.UserReader].
+func (s *Store) UsersDue(ctx context.Context, now time.Time, limit int) ([]tenant.DueUser, error) {
+	var due []tenant.DueUser
+	for _, column := range []string{"delete_at", "anonymize_at"} {
+		var rows []userRow
+		err := s.read.NewSelect().Model(&rows).Column("tenant_id", "id").Where("? > 0 AND ? <= ?", bun.Ident(column), bun.Ident(column), ms(now)).
+			OrderExpr("?", bun.Ident(column)).Limit(int64(limit)).Scan(in(ctx, userRead))
+		if err != nil {
+			return nil, refuse(err)
+		}
+		for i := range rows {
+			due = append(due, tenant.DueUser{TenantID: rows[i].TenantID, UserID: rows[i].ID, Delete: column == "delete_at"})
+		}
+	}
+	return due, nil
+}
+
 // CountLockedOut implements [tenant.UserReader].
 func (s *Store) CountLockedOut(ctx context.Context, tenantID string, kinds, authenticators []string) (int, error) {
 	q := s.read.NewSelect().Model((*userRow)(nil)).Where("u.tenant_id = ? AND u.state = ?", tenantID, string(tenant.UserActive))
@@ -316,7 +348,8 @@ func identityTaken(err error) error {
 // UpdateUser implements [tenant.Tx].
 func (t *tx) UpdateUser(u *tenant.User) error {
 	r, err := t.NewUpdate().Model(newUserRow(u)).
-		Column("state", "disabled_reason", "standard_attributes", "custom_attributes", "updated_at").
+		Column("state", "disabled_reason", "standard_attributes", "custom_attributes", "updated_at",
+			"disabled_until", "deactivated_at", "valid_from", "valid_until", "delete_at", "anonymize_at", "anonymized_at").
 		Where("tenant_id = ? AND id = ?", u.TenantID, u.ID).Exec(t.in(userWrite))
 	return t.one(r, err, tenant.ErrUserNotFound)
 }

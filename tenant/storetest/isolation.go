@@ -81,7 +81,7 @@ func testIsolation(h *house) {
 
 	reads := theirs.reads(h, t)
 	covered(h.T, reflect.TypeFor[tenant.Store](), keys(reads), "TenantByHost", "TenantBySlug", "TenantByID", "Tenants", "CountTenants",
-		"ChangedSince", "GrantsOf", "GrantsIn", "SealAudit", "Purge", "Change", "Watch", "TellRun", "WatchRuns", "ClaimMessages", "CountMessages", "ClaimHookDeliveries", "CountHookDeliveries",
+		"ChangedSince", "GrantsOf", "GrantsIn", "SealAudit", "Purge", "Change", "Watch", "TellRun", "WatchRuns", "ClaimMessages", "CountMessages", "ClaimHookDeliveries", "CountHookDeliveries", "UsersDue",
 		"Ping", "Close", // which are about no tenant or all
 		"Versions", "Secrets", "Users", "CountLockedOut", "CountUsersWithout", "IdentitiesOf", "Runs", "Messages", "HookDeliveries", "Sessions", "APIKeys", "AuditChain", "AuditHead", "RecordSignIn") // below
 	for name, read := range reads {

@@ -179,7 +179,34 @@ func testUpdateUser(h *house, t *tenant.Tenant) {
 		h.same(got, u)
 	}
 	u.State, u.DisabledReason, u.UpdatedAt = tenant.UserDisabled, "fraud", h.at.Add(time.Minute)
+	u.Access = tenant.Access{
+		DisabledUntil: h.at.Add(time.Hour), DeactivatedAt: h.at.Add(2 * time.Hour), ValidFrom: h.at.Add(3 * time.Hour), ValidUntil: h.at.Add(4 * time.Hour),
+		DeleteAt: h.at.Add(5 * time.Hour), AnonymizeAt: h.at.Add(6 * time.Hour), AnonymizedAt: h.at.Add(7 * time.Hour),
+	}
 	u.Attributes = tenant.UserAttributes{Custom: []byte(`{"x":"\u0000"}`)}
+	h.must(do(func(tx tenant.Tx) error { return tx.UpdateUser(&u.User) }))
+	is()
+	account, err := h.s.Account(h.ctx(), t.ID, u.ID)
+	h.must(err)
+	h.same(account.User, u.User)
+	session := h.signedIn(u)
+	_, user, err := h.s.SessionByToken(h.ctx(), t.ID, session.TokenHash)
+	h.must(err)
+	h.same(*user, u.User)
+	u.LastLoginAt = session.CreatedAt
+	for _, c := range []struct {
+		after time.Duration
+		want  []tenant.DueUser
+	}{
+		{5*time.Hour - time.Millisecond, nil},
+		{5 * time.Hour, []tenant.DueUser{{TenantID: t.ID, UserID: u.ID, Delete: true}}},
+		{6 * time.Hour, []tenant.DueUser{{TenantID: t.ID, UserID: u.ID, Delete: true}, {TenantID: t.ID, UserID: u.ID}}},
+	} {
+		due, err := h.s.UsersDue(h.ctx(), h.at.Add(c.after), 1000)
+		h.must(err)
+		h.same(slices.DeleteFunc(due, func(d tenant.DueUser) bool { return d.TenantID != t.ID }), c.want)
+	}
+	u.Access = tenant.Access{}
 	h.must(do(func(tx tenant.Tx) error { return tx.UpdateUser(&u.User) }))
 	is()
 
@@ -217,7 +244,7 @@ func testUpdateUser(h *house, t *tenant.Tenant) {
 	h.must(do(func(tx tenant.Tx) error { return tx.DeleteUser(t.ID, u.ID) }))
 	h.refused(do(func(tx tenant.Tx) error { return tx.DeleteUser(t.ID, u.ID) }), tenant.ErrUserNotFound)
 	h.refused(do(func(tx tenant.Tx) error { return tx.UpdateUser(&u.User) }), tenant.ErrUserNotFound)
-	_, _, err := h.s.SessionByToken(h.ctx(), t.ID, s.TokenHash)
+	_, _, err = h.s.SessionByToken(h.ctx(), t.ID, s.TokenHash)
 	h.refused(err, tenant.ErrNotFound)
 	_, err = h.s.AccountByClaim(h.ctx(), t.ID, u.Identities[0].Claim)
 	h.refused(err, tenant.ErrUserNotFound)
