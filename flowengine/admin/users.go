@@ -134,6 +134,9 @@ func newIdentity(rules *tenant.LoginIDs, tenantID, userID string, n NewIdentity,
 		return nil, refusal.WithCauses(causes...)
 	}
 	id := &tenant.Identity{TenantID: tenantID, ID: secret.NewID(), UserID: userID, Claim: claim, Key: flow.UniqueKey(rules, claim), Shown: n.Value, CreatedAt: now}
+	if id.Key == id.Value {
+		id.Key = "" // as the store answers it
+	}
 	if n.Verified {
 		id.VerifiedAt = now
 	}

@@ -123,7 +123,7 @@ var parts = map[string]string{
 	"/authenticator/totp/maximum":                                "a user has one authenticator app here",
 	"/bot_protection":                                            "there is no bot protection here yet",
 	"/forgot_password/rate_limits":                               "there is no limit of this kind here",
-	"/hook":                                                      "hooks are set up apart",
+	"/hook":                                                      "calls have another form here, and are signed: set them up in hooks",
 	"/http":                                                      "hosts and cookies are the tenant's, and not part of its configuration",
 	"/id":                                                        "the tenant's name was given when it was made",
 	"/identity/biometric":                                        "there is no biometric login here; passkeys do what it did",
