@@ -1,6 +1,7 @@
 package surface
 
 import (
+	"net/http"
 	"strconv"
 	"time"
 
@@ -58,6 +59,9 @@ func (m *Metrics) answered(surface, route, method string, status int, took time.
 	}
 	code := strconv.Itoa(status)
 	m.requests.WithLabelValues(surface, route, method, code).Inc()
+	if status == http.StatusSwitchingProtocols {
+		return // it took as long as the conversation
+	}
 	m.duration.WithLabelValues(surface, route, method, code).Observe(took.Seconds())
 }
 

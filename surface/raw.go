@@ -25,6 +25,18 @@ func (d *Door) Raw(h http.Handler) http.HandlerFunc {
 	}
 }
 
+// Own makes a handler that writes its answer itself. An error is refused as by
+// any other handler, so it comes before anything is written.
+func (d *Door) Own(h func(q *Request, w http.ResponseWriter) error) http.HandlerFunc {
+	return d.Handle(func(q *Request) (any, error) {
+		seen := &recorder{q.answer, http.StatusOK}
+		if err := h(q, seen); err != nil {
+			return nil, err
+		}
+		return answered{seen.status}, nil
+	})
+}
+
 // answered is the answer of a handler that has written it.
 type answered struct{ status int }
 

@@ -62,6 +62,7 @@ func (c *serveCmd) Run(ctx context.Context, e *env) (err error) {
 		return err
 	}
 	defer public.Close()
+	public.server.RegisterOnShutdown(srv.draining)
 	telemetry, err := listen(ctx, c.MetricsListen, srv.telemetry, e.Log)
 	if err != nil {
 		return err

@@ -15,10 +15,12 @@ import (
 
 	"github.com/usher-id/usher/flowengine"
 	"github.com/usher-id/usher/flowengine/admin"
+	"github.com/usher-id/usher/flowengine/hook"
 	"github.com/usher-id/usher/flowengine/limit"
 	"github.com/usher-id/usher/graph"
 	"github.com/usher-id/usher/surface"
 	"github.com/usher-id/usher/surface/flowapi"
+	"github.com/usher-id/usher/surface/pages"
 	"github.com/usher-id/usher/surface/setup"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/secret"
@@ -106,6 +108,7 @@ type metrics struct {
 	http     *surface.Metrics
 	storage  *storage
 	graphql  *graphqlMetrics
+	hooks    *hook.Metrics
 }
 
 func newMetrics(s *serving) *metrics {
@@ -116,6 +119,7 @@ func newMetrics(s *serving) *metrics {
 		http:     surface.NewMetrics(r),
 		storage:  newStorage(r),
 		graphql:  newGraphQLMetrics(r),
+		hooks:    hook.NewMetrics(r),
 	}
 }
 
@@ -126,6 +130,7 @@ type server struct {
 	telemetry  http.Handler
 	health     *health
 	background []func(context.Context) error
+	draining   func() // connections that have no end of their own are ended
 	close      func()
 }
 
@@ -177,9 +182,16 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 		return nil, err
 	}
 	s.admin.Messages = outbox
+	hooks, err := hook.New(hook.Options{
+		Store: db, Master: s.master, Guard: c.guard(e.Settings.Dev), Metrics: m.hooks, Log: e.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.admin.Hooks = hooks
 	engine, err = flowengine.New(flowengine.Options{
 		Store: db, Directory: directory, Limiter: limiter, Master: s.master, Hasher: s.hasher, Metrics: m.engine, Log: e.Log,
-		Outbox: outbox, PublicURL: e.Settings.flowURL,
+		Outbox: outbox, Hooks: hooks, PublicURL: e.Settings.flowURL,
 	})
 	if err != nil {
 		return nil, err
@@ -190,10 +202,14 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.draining = engine.StopListening
 	s.background = []func(context.Context) error{
 		directory.Run,
 		engine.Run,
 		outbox.Run,
+		func(ctx context.Context) error {
+			return hooks.Run(ctx, hook.Tenants{ByID: directory.ByID, Config: engine.Config})
+		},
 		func(ctx context.Context) error { m.storage.watch(ctx, db, s.health); return nil },
 	}
 	ok = true
@@ -254,6 +270,7 @@ func newHandler(e *env, c *serveCmd, m *metrics, s *server, engine *flowengine.E
 	mux := http.NewServeMux()
 	s.health.routes(mux, false)
 	mux.Handle("/", flows)
+	mux.Handle(pages.Path, pages.New(engine, options))
 	onAdminHost := func(path string, h http.Handler) {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			if t, err := directory.ByHost(r.Context(), r.Host); err != nil || t.Slug != tenant.AdminSlug {

@@ -4,6 +4,8 @@
 //	POST /api/v1/authentication_flows               begin a run
 //	POST /api/v1/authentication_flows/states/input  answer what a state asks for
 //	POST /api/v1/authentication_flows/states        ask again
+//	GET  /api/v1/authentication_flows/ws            hear that a run changed elsewhere
+//	POST /api/v1/authentication_flows/links/approve approve a link, from a page of the tenant's own
 //	GET  /api/v1/session                            who is signed in
 //	POST /api/v1/session/revoke                     sign out
 //

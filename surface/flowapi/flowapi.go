@@ -29,6 +29,8 @@ func New(engine *flowengine.Engine, o surface.Options) http.Handler {
 	r.Post("/api/v1/authentication_flows", surface.JSON(d, a.create))
 	r.Post("/api/v1/authentication_flows/states/input", surface.JSON(d, a.input))
 	r.Post("/api/v1/authentication_flows/states", surface.JSON(d, a.state))
+	r.Get("/api/v1/authentication_flows/ws", d.Own(a.listen))
+	r.Post("/api/v1/authentication_flows/links/approve", surface.JSON(d, a.approve))
 	r.Get("/api/v1/session", d.Handle(a.session))
 	r.Post("/api/v1/session/revoke", surface.JSON(d, a.revoke))
 	return r
@@ -106,10 +108,42 @@ func (a *api) input(q *surface.Request, in *inputIn) (*Out, error) {
 		return nil, tenant.Invalidf("/input", "required", "send input or batch_input")
 	}
 	if in.StateToken == "" {
+		if link := linkIn(inputs[0]); link != "" {
+			answer, err := a.engine.SubmitByLink(q.Context(), q.Tenant, clientOf(q), link, inputs...)
+			return out(q, answer), err
+		}
 		return nil, errNoToken
 	}
 	answer, err := a.engine.Submit(q.Context(), q.Tenant, clientOf(q), in.StateToken, inputs...)
 	return out(q, answer), err
+}
+
+// linkIn is the recovery link in an input: it says by itself which state it is
+// for, so that it works wherever it is opened.
+func linkIn(input json.RawMessage) string {
+	var in struct {
+		Code string `json:"account_recovery_code"`
+	}
+	if json.Unmarshal(input, &in) != nil || len(in.Code) != tenant.LinkChars {
+		return ""
+	}
+	return in.Code
+}
+
+// approveIn is the body of POST /api/v1/authentication_flows/links/approve: the
+// code in a link, from a tenant's own page.
+type approveIn struct {
+	Code string `json:"code"`
+}
+
+func (a *api) approve(q *surface.Request, in *approveIn) (*struct{}, error) {
+	if in.Code == "" {
+		return nil, tenant.Invalidf("/code", "required", "code is required")
+	}
+	if err := a.engine.ApproveLink(q.Context(), q.Tenant, clientOf(q), in.Code); err != nil {
+		return nil, err
+	}
+	return &struct{}{}, nil
 }
 
 func (a *api) state(q *surface.Request, in *stateIn) (*Out, error) {

@@ -58,6 +58,8 @@ type house struct {
 type settings struct {
 	hasher  secret.HasherOptions
 	surface surface.Options
+
+	listeners int // at most; 0 for the usual
 }
 
 func build(t *testing.T, url string, change ...func(*settings)) *house {
@@ -102,7 +104,7 @@ func build(t *testing.T, url string, change ...func(*settings)) *house {
 	h.engine, err = flowengine.New(flowengine.Options{
 		Store: h.store, Directory: directory, Limiter: limit.SQL(h.store.DB()), Master: h.master, Hasher: hasher,
 		Metrics: metrics, Log: log, Now: h.now, Outbox: noOutbox{}, Hooks: h.hooks,
-		PublicURL: h.publicURL,
+		PublicURL: h.publicURL, MaxListeners: o.listeners,
 	})
 	must(t, err)
 	o.surface.Tenants = directory
@@ -262,7 +264,7 @@ func (h *house) user(x *tenant.Tenant, password string, loginIDs ...string) *ten
 	for _, id := range loginIDs {
 		kind, value, _ := strings.Cut(id, ":")
 		u.Identities = append(u.Identities, tenant.Identity{
-			TenantID: x.ID, ID: secret.NewID(), UserID: u.ID, Claim: tenant.Claim{Kind: kind, Value: value}, Shown: value, CreatedAt: h.now(),
+			TenantID: x.ID, ID: secret.NewID(), UserID: u.ID, Claim: tenant.Claim{Kind: kind, Value: value}, Shown: value, VerifiedAt: h.now(), CreatedAt: h.now(),
 		})
 	}
 	u.Authenticators = []tenant.Authenticator{{

@@ -12,7 +12,7 @@ import (
 )
 
 // varies are the parts of an answer that are another each time.
-var varies = regexp.MustCompile(`authflowstate_[0-9A-Z]{32}|"id":"[0-9a-z]{32}"|"tracking_id":"[^"]*"`)
+var varies = regexp.MustCompile(`authflowstate_[0-9A-Z]{32}|"id":"[0-9a-z]{32}"|"tracking_id":"[^"]*"|"support_code":"[^"]*"`)
 
 func same(a answer) string { return varies.ReplaceAllString(a.raw, "...") }
 

@@ -90,6 +90,7 @@ type sessionOut struct {
 	} `json:"session"`
 	User struct {
 		ID               string          `json:"id"`
+		Anonymous        bool            `json:"anonymous"` // has nothing but this session
 		CreatedAt        time.Time       `json:"created_at"`
 		UpdatedAt        time.Time       `json:"updated_at"`
 		Attributes       json.RawMessage `json:"attributes,omitempty"` // standard claims of OpenID Connect
@@ -106,6 +107,7 @@ func (a *api) session(q *surface.Request) (any, error) {
 	var o sessionOut
 	o.Session.ID, o.Session.UserID, o.Session.AuthenticatedAt = s.ID, s.UserID, s.AuthenticatedAt
 	o.Session.AMR, o.Session.ACR, o.Session.ExpiresAt, o.Session.IdleExpiresAt = s.AMR, s.ACR(), s.ExpiresAt, s.IdleExpiresAt
+	o.User.Anonymous = u.Anonymous
 	o.User.ID, o.User.CreatedAt, o.User.UpdatedAt = u.ID, u.CreatedAt, u.UpdatedAt
 	o.User.Attributes, o.User.CustomAttributes = u.Attributes.Standard, u.Attributes.Custom
 	return o, nil

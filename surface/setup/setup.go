@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/usher-id/usher/surface"
 	"github.com/usher-id/usher/tenant"
 )
 
@@ -99,7 +100,7 @@ func answer(w http.ResponseWriter, r *http.Request, err error, again view, log *
 	case err == nil:
 		draw(w, http.StatusOK, view{Title: "Done", Message: "Your password is set. You can sign in with it now."})
 	case errors.Is(err, tenant.ErrPasswordPolicy):
-		again.Problems = problems(refused)
+		again.Problems = surface.PasswordWords(refused)
 		draw(w, http.StatusBadRequest, again)
 	case refused.Kind == tenant.Unavailable || refused.Kind == tenant.TooMany:
 		if s := int(refused.RetryAfter().Seconds()); s > 0 {
@@ -113,45 +114,6 @@ func answer(w http.ResponseWriter, r *http.Request, err error, again view, log *
 	default:
 		draw(w, http.StatusNotFound, view{Title: "That did not work", Message: "This link has been used or has expired. Ask for a new one."})
 	}
-}
-
-// problems puts what a password lacks into words.
-func problems(e *tenant.Error) []string {
-	causes, _ := e.Info["causes"].([]tenant.Cause)
-	out := make([]string, 0, len(causes))
-	for _, c := range causes {
-		out = append(out, words(c))
-	}
-	if len(out) == 0 {
-		out = append(out, "This password can't be used.")
-	}
-	return out
-}
-
-func words(c tenant.Cause) string {
-	switch c.Kind {
-	case "minimum_length":
-		return fmt.Sprintf("It needs at least %v characters.", c.Details["required"])
-	case "maximum_length":
-		return fmt.Sprintf("It is too long: %v bytes at most.", c.Details["maximum_bytes"])
-	case "uppercase_required":
-		return "It needs an upper-case letter."
-	case "lowercase_required":
-		return "It needs a lower-case letter."
-	case "alphabet_required":
-		return "It needs a letter."
-	case "digit_required":
-		return "It needs a digit."
-	case "symbol_required":
-		return "It needs a character that is neither letter nor digit."
-	case "excluded_keywords":
-		return "It has a word in it that is not allowed."
-	case "minimum_zxcvbn_score":
-		return "It is too easy to guess."
-	case "breached_check":
-		return "It is one of the passwords that are tried first."
-	}
-	return "It breaks the rule " + c.Kind + "."
 }
 
 func draw(w http.ResponseWriter, code int, v view) {

@@ -1,0 +1,75 @@
+package flowapi_test
+
+import (
+	"context"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/usher-id/usher/flowengine/deliver"
+	"github.com/usher-id/usher/tenant"
+)
+
+// message reads the newest message that waits for somebody of a tenant; nil
+// when there is none.
+func (h *house) message(x *tenant.Tenant) *deliver.Rendered {
+	h.t.Helper()
+	list, err := h.store.Messages(context.Background(), x.ID, tenant.MessageFilter{}, tenant.Page{Limit: 1})
+	must(h.t, err)
+	if len(list) == 0 {
+		return nil
+	}
+	cfg, err := h.engine.Config(context.Background(), x)
+	must(h.t, err)
+	r, err := h.inbox.Read(x, cfg, list[0])
+	must(h.t, err)
+	return r
+}
+
+// code is the newest code that was sent.
+func (h *house) code(x *tenant.Tenant) string {
+	h.t.Helper()
+	m := h.message(x)
+	if m == nil || m.Code == "" {
+		h.t.Fatal("no code was sent")
+	}
+	return m.Code
+}
+
+// link is the secret in the newest link that was sent.
+func (h *house) link(x *tenant.Tenant) string {
+	h.t.Helper()
+	m := h.message(x)
+	if m == nil {
+		h.t.Fatal("no link was sent")
+	}
+	u, err := url.Parse(m.Link)
+	must(h.t, err)
+	if u.Host != x.Hosts[0] || u.Path != deliver.LinkPath || len(u.Query().Get("code")) != tenant.LinkChars {
+		h.t.Fatalf("a link to %s", m.Link)
+	}
+	return u.Query().Get("code")
+}
+
+// byLink configures a tenant whose users log in and recover by links.
+func byLink(c *tenant.Config) {
+	c.OTP.Email.Form = tenant.LinkForm
+	c.Authenticators.Primary = []string{"primary_oob_otp_email", "primary_password"}
+	c.Recovery.Email = []tenant.Destination{{Channel: "email", OTPForm: tenant.LinkForm}}
+}
+
+// linked begins a login that waits for a link.
+func (h *house) linked(x *tenant.Tenant, email string) answer {
+	h.t.Helper()
+	h.wait(61 * time.Second) // since the message before
+	return h.begin(x, "login", obj{"input": obj{"identification": "email", "login_id": email, "authentication": "primary_oob_otp_email"}}).
+		asks("authenticate")
+}
+
+// bring runs what happens by itself, until the test ends.
+func (h *house) bring(t *testing.T) {
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- h.engine.Run(ctx) }()
+	t.Cleanup(func() { stop(); must(t, <-done) })
+}
