@@ -91,12 +91,13 @@ func (c *change) tellRevoked(u *tenant.UserRecord, session string, ended int) {
 }
 
 // ask asks the tenant's hooks whether something may happen to a user, and
-// answers with the attributes that they set, by pointer.
+// answers with the attributes that they set, by pointer. Who sits at the machine
+// needs nobody's leave.
 func (s *Service) ask(ctx context.Context, a Actor, t *tenant.Tenant, cfg *tenant.Config, event tenant.HookEventType, u *tenant.UserRecord, facts map[string]any) (map[string]json.RawMessage, error) {
-	if len(cfg.Hooks.For(event)) == 0 {
+	switch {
+	case len(cfg.Hooks.For(event)) == 0, a.Kind == tenant.ActorSystem, a.Kind == tenant.ActorCLI:
 		return nil, nil
-	}
-	if s.Hooks == nil {
+	case s.Hooks == nil:
 		return nil, tenant.ErrHookUnavailable
 	}
 	return s.Hooks.Ask(ctx, t, cfg, hook.Question{Type: event, User: tenant.NewHookUser(&u.User, u.Identities), Facts: facts, Context: a.toHooks()})
