@@ -260,7 +260,7 @@ func (s *story) document() {
 func (s *story) users() {
 	a := s.works(`mutation($i: CreateUserInput!) { createUser(input: $i) { user {
 			id userId state disabledReason attributes { standard custom } createdAt updatedAt lastLoginAt
-			identities { id kind value shown verifiedAt createdAt } authenticators { id type createdAt updatedAt } }`+why+` }`,
+			identities { id kind value shown verifiedAt createdAt } authenticators { id type name mustChange createdAt updatedAt lastUsedAt } }`+why+` }`,
 		"i", map[string]any{"tenant": "shop", "identities": []any{map[string]any{"kind": "email", "value": "Ann@Example.com", "verified": true}}, "password": thePassword, "standardAttributes": map[string]any{"name": "Ann"}})
 	if a.at("createUser", "user", "identities", 0, "value") != "ann@example.com" || a.at("createUser", "user", "attributes", "standard", "name") != "Ann" {
 		s.t.Errorf("createUser: %s", a.raw)
