@@ -54,7 +54,7 @@ func (m *Metrics) MessageQueue(queued int, oldest time.Duration) {
 
 // messageMade counts what is kept back before it reaches the outbox's worker.
 func (m *Metrics) messageMade(t *tenant.Message) {
-	if t.Status == tenant.MessageSuppressed {
+	if t.Status == tenant.MessageSuppressed && t.Provider != tenant.DecoyProvider {
 		m.messages.sent.WithLabelValues(t.Channel, deliver.NoProvider, string(t.Purpose), string(t.Status)).Inc()
 	}
 }

@@ -92,10 +92,12 @@ func (c *Cursor) describe(p sent, typ, masked string) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Rounded up: who comes at that second isn't too early.
+	resend := code.CreatedAt.Add(time.Duration(c.Config().OTP.ResendCooldownSeconds)*time.Second + time.Second - time.Nanosecond)
 	data := map[string]any{
 		"type": typ, "channel": p.Channel, "otp_form": p.Form, masked: c.mask(p.To),
 		"code_length": tenant.CodeDigits, "can_check": false, "failed_attempt_rate_limit_exceeded": code.Exhausted(),
-		"can_resend_at": code.CreatedAt.Add(time.Duration(c.Config().OTP.ResendCooldownSeconds) * time.Second).UTC().Format(time.RFC3339),
+		"can_resend_at": resend.UTC().Format(time.RFC3339),
 	}
 	if code.Delivery != "" {
 		data["delivery_status"] = deliveryStatus(code.Delivery)
