@@ -4,13 +4,13 @@ import "time"
 
 // Access says when a user may enter, beside their state; a zero time is never.
 type Access struct {
-	DisabledUntil time.Time // a disabled user may enter again from then on
-	DeactivatedAt time.Time // by the user
-	ValidFrom     time.Time // not before then
-	ValidUntil    time.Time // not from then on
-	DeleteAt      time.Time // the user is forgotten then, and may not enter meanwhile
-	AnonymizeAt   time.Time // what is known about the user is forgotten then
-	AnonymizedAt  time.Time // it was
+	DisabledUntil time.Time `json:"disabled_until,omitzero"` // a disabled user may enter again from then on
+	DeactivatedAt time.Time `json:"deactivated_at,omitzero"` // by the user
+	ValidFrom     time.Time `json:"valid_from,omitzero"`     // not before then
+	ValidUntil    time.Time `json:"valid_until,omitzero"`    // not from then on
+	DeleteAt      time.Time `json:"delete_at,omitzero"`      // the user is forgotten then, and may not enter meanwhile
+	AnonymizeAt   time.Time `json:"anonymize_at,omitzero"`   // what is known about the user is forgotten then
+	AnonymizedAt  time.Time `json:"anonymized_at,omitzero"`  // it was
 }
 
 // MayEnter refuses a user who may not sign in now: with ErrAnonymizedUser,

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/usher-id/usher/flowengine/admin"
+	"github.com/usher-id/usher/flowengine/limit"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/secret"
 	"github.com/usher-id/usher/tenant/store"
@@ -56,7 +57,7 @@ func newService(t testing.TB, url string) *admin.Service {
 	must(t, err)
 	hasher := secret.NewHasher(secret.HasherOptions{Workers: 2})
 	t.Cleanup(hasher.Close)
-	s := &admin.Service{Store: db, Master: master, Hasher: hasher, Now: time.Now}
+	s := &admin.Service{Store: db, Master: master, Hasher: hasher, Now: time.Now, Limiter: limit.SQL(db.DB())}
 	_, made, err := s.EnsureAdminTenant(ctx, "admin.localhost")
 	must(t, err)
 	if !made {
@@ -414,7 +415,7 @@ func TestPlanCountsRealUsers(t *testing.T) {
 		must(t, errOf(b.AddIdentity(b.ctx, ann, "acme", u.ID, admin.NewIdentity{Kind: "username", Value: "mail"})))
 		must(t, errOf(b.AddIdentity(b.ctx, ann, "acme", nobody.ID, admin.NewIdentity{Kind: "username", Value: "nobody1"})))
 		off := b.user("acme", "off@example.com", "Correct-Horse-7")
-		must(t, errOf(b.SetUserDisabled(b.ctx, ann, "acme", off.ID, true, "left")))
+		must(t, errOf(b.DisableUser(b.ctx, ann, "acme", off.ID, "left", time.Time{})))
 
 		// Only usernames: one user has none, one has no password anyway, one is disabled.
 		b.edit("identifications", `{"enabled":["username"]}`, admin.Edit{})
@@ -467,7 +468,7 @@ func TestLastAdminKeepsAWayIn(t *testing.T) {
 		}
 
 		// The last operator can't be disabled, deleted, demoted, removed or stripped.
-		refused(t, errOf(b.SetUserDisabled(b.ctx, ann, "admin", one.ID, true, "")), tenant.ErrLastWayIn)
+		refused(t, errOf(b.DisableUser(b.ctx, ann, "admin", one.ID, "", time.Time{})), tenant.ErrLastWayIn)
 		refused(t, b.DeleteUser(b.ctx, ann, "admin", one.ID), tenant.ErrLastWayIn)
 		refused(t, b.SetMemberRole(b.ctx, ann, "admin", one.ID, tenant.Viewer), tenant.ErrLastWayIn)
 		refused(t, b.RemoveMember(b.ctx, ann, "admin", one.ID), tenant.ErrLastWayIn)
@@ -565,12 +566,12 @@ func TestUsers(t *testing.T) {
 		_, err = b.UpdateUser(b.ctx, ann, "admin", u.ID, admin.UserChange{Standard: json.RawMessage(`{"a":1}`)})
 		refused(t, err, tenant.ErrUserNotFound) // another tenant's
 
-		u, err = b.SetUserDisabled(b.ctx, ann, "acme", u.ID, true, "asked to")
+		u, err = b.DisableUser(b.ctx, ann, "acme", u.ID, "asked to", time.Time{})
 		must(t, err)
 		if u.State != tenant.UserDisabled || u.DisabledReason != "asked to" {
 			t.Errorf("disabled: %+v", u)
 		}
-		u, err = b.SetUserDisabled(b.ctx, ann, "acme", u.ID, false, "")
+		u, err = b.EnableUser(b.ctx, ann, "acme", u.ID)
 		must(t, err)
 		if u.State != tenant.UserActive || u.DisabledReason != "" {
 			t.Errorf("enabled: %+v", u)

@@ -35,11 +35,14 @@ func (s *Service) ExportUsers(ctx context.Context, a Actor, slug string, w io.Wr
 			return written, err
 		}
 		for _, u := range page {
+			after = u.ID
+			if !u.AnonymizedAt.IsZero() {
+				continue // nothing is left that could come back
+			}
 			if err := s.exportUser(w, t, u, hashes, written == 0); err != nil {
 				return written, err
 			}
 			written++
-			after = u.ID
 		}
 		if len(page) < exportPage {
 			break
@@ -52,7 +55,7 @@ func (s *Service) ExportUsers(ctx context.Context, a Actor, slug string, w io.Wr
 func (s *Service) exportUser(w io.Writer, t *tenant.Tenant, u *tenant.UserRecord, hashes, first bool) error {
 	out := usherUser{
 		ID: u.ID, State: u.State, DisabledReason: u.DisabledReason, Standard: u.Attributes.Standard, Custom: u.Attributes.Custom,
-		Identities: []usherIdentity{}, CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt,
+		Identities: []usherIdentity{}, CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt, Access: u.Access,
 	}
 	for _, i := range u.Identities {
 		if i.Kind == tenant.PasskeyKind { // it comes back with the passkey

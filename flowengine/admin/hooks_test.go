@@ -88,10 +88,8 @@ func TestHooksHearOfAdmins(t *testing.T) {
 		if c := to.Wait(tenant.HookIdentityVerified, 2); c[1].Fact("identity", "type") != "phone" {
 			t.Error(c[1].Body)
 		}
-		for _, disabled := range []bool{true, false} {
-			_, err = b.SetUserDisabled(b.ctx, ann, "acme", u.ID, disabled, "")
-			must(t, err)
-		}
+		must(t, errOf(b.DisableUser(b.ctx, ann, "acme", u.ID, "", time.Time{})))
+		must(t, errOf(b.EnableUser(b.ctx, ann, "acme", u.ID)))
 		if c := to.Wait(tenant.HookUserDisabled, 1); c[0].Fact("user", "state") != "disabled" {
 			t.Error(c[0].Body)
 		}

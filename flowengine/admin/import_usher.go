@@ -33,6 +33,7 @@ type usherUser struct {
 	Custom         json.RawMessage   `json:"custom,omitempty"`
 	CreatedAt      time.Time         `json:"created_at,omitzero"`
 	UpdatedAt      time.Time         `json:"updated_at,omitzero"`
+	tenant.Access
 }
 
 type usherIdentity struct {
@@ -68,6 +69,7 @@ func (i *importer) usherRecord(r *incoming, _ header, text json.RawMessage) {
 		r.fail("/id", "WrongForm", "an id is a UUID in lower case")
 	}
 	r.id, r.created, r.updated = u.ID, u.CreatedAt, u.UpdatedAt
+	r.access = &u.Access
 	disabled := u.State == tenant.UserDisabled
 	r.disabled, r.reason = &disabled, u.DisabledReason
 	if u.State != "" && u.State != tenant.UserActive && !disabled {

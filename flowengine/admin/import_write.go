@@ -28,6 +28,7 @@ type incoming struct {
 	merge       bool             // an update merges the attributes instead of replacing them
 	disabled    *bool            // nil leaves it
 	reason      string           // of disabled
+	access      *tenant.Access   // nil leaves it
 	created     time.Time        // zero for now
 	updated     time.Time        // zero for now
 	updateNotes []tenant.Problem // warnings in case of an update
@@ -274,6 +275,9 @@ func (w *batchWriter) insert(r *incoming, userID string, d *ImportDetail) error 
 	if r.disabled != nil && *r.disabled {
 		u.State, u.DisabledReason = tenant.UserDisabled, r.reason
 	}
+	if r.access != nil {
+		u.Access = *r.access
+	}
 	for i := range r.identities {
 		u.Identities = append(u.Identities, w.identity(r.identities[i].Identity, userID))
 	}
@@ -329,9 +333,14 @@ func (w *batchWriter) update(r *incoming, userID string, d *ImportDetail) error 
 		u.State, u.DisabledReason = tenant.UserActive, ""
 		if *r.disabled {
 			u.State, u.DisabledReason = tenant.UserDisabled, r.reason
-			if _, err := w.c.RevokeSessions(w.t.ID, tenant.SessionSelector{UserID: userID}, w.now); err != nil {
-				return err
-			}
+		}
+	}
+	if r.access != nil {
+		u.Access = *r.access
+	}
+	if u.MayEnter(w.now) != nil {
+		if _, err := w.c.RevokeSessions(w.t.ID, tenant.SessionSelector{UserID: userID}, w.now); err != nil {
+			return err
 		}
 	}
 	if err := w.setAttributes(r, u, d); err != nil || len(d.Errors) > 0 {

@@ -168,7 +168,7 @@ func (s *Service) operators(ctx context.Context, admin *tenant.Tenant) ([]*tenan
 			continue
 		}
 		u, err := s.Store.User(ctx, admin.ID, g.UserID)
-		if err == nil && u.State == tenant.UserActive {
+		if err == nil && u.MayEnter(s.now()) == nil {
 			out = append(out, u)
 		} else if err != nil && tenant.AsError(err).Kind != tenant.NotFound {
 			return nil, err

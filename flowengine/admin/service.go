@@ -8,6 +8,7 @@ import (
 
 	"github.com/usher-id/usher/flowengine/deliver"
 	"github.com/usher-id/usher/flowengine/hook"
+	"github.com/usher-id/usher/flowengine/limit"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/secret"
 )
@@ -20,6 +21,8 @@ type Service struct {
 	Hasher *secret.Hasher
 	Now    func() time.Time
 	Hooks  *hook.Hooks // nil where no hooks can be asked
+
+	Limiter limit.Limiter // knows who is locked out
 
 	Messages *deliver.Worker // nil where no messages are sent, as on the command line
 }

@@ -255,40 +255,6 @@ func (s *Service) changeUser(ctx context.Context, a Actor, slug, userID, action 
 	return u, nil
 }
 
-// SetUserDisabled locks a user out, ending all sessions, or lets them in
-// again. ErrUserNotFound, ErrLastWayIn for the last operator.
-func (s *Service) SetUserDisabled(ctx context.Context, a Actor, slug, userID string, disabled bool, reason string) (*tenant.UserRecord, error) {
-	if err := checkOptional("/reason", reason); err != nil {
-		return nil, err
-	}
-	if !disabled {
-		return s.changeUser(ctx, a, slug, userID, "user.enable", func(c *change, u *tenant.UserRecord) error {
-			if u.State == tenant.UserActive {
-				return errUnchanged
-			}
-			u.State, u.DisabledReason = tenant.UserActive, ""
-			c.tell(tenant.HookUserEnabled, u, nil)
-			return c.UpdateUser(&u.User)
-		})
-	}
-	var u *tenant.UserRecord
-	err := s.sparingOperator(ctx, slug, userID, func(guard func(*change) error) (err error) {
-		u, err = s.changeUser(ctx, a, slug, userID, "user.disable", func(c *change, u *tenant.UserRecord) error {
-			if u.State == tenant.UserDisabled && u.DisabledReason == reason {
-				return errUnchanged
-			}
-			u.State, u.DisabledReason = tenant.UserDisabled, reason
-			ended, err := c.RevokeSessions(c.t.ID, tenant.SessionSelector{UserID: userID}, s.now())
-			c.detail = detail{"reason": reason, "sessions": ended}
-			c.tell(tenant.HookUserDisabled, u, nil)
-			c.tellRevoked(u, "", ended)
-			return firstOf(err, c.UpdateUser(&u.User), guard(c))
-		})
-		return err
-	})
-	return u, err
-}
-
 // DeleteUser forgets a user. ErrUserNotFound, ErrLastWayIn for the last operator.
 func (s *Service) DeleteUser(ctx context.Context, a Actor, slug, userID string) error {
 	return s.sparingOperator(ctx, slug, userID, func(guard func(*change) error) error {
