@@ -82,7 +82,8 @@ func (s *Service) dropPasskey(c *change, u *tenant.UserRecord, id string) error 
 }
 
 // RemoveAuthenticator takes a credential from a user and ends the sessions that
-// it may have opened. ErrUserNotFound, ErrNotFound, ErrLastWayIn for the last
+// it may have opened; with a second factor go the remembered devices, with the
+// last one also the recovery codes. ErrUserNotFound, ErrNotFound, ErrLastWayIn for the last
 // one of an operator's.
 func (s *Service) RemoveAuthenticator(ctx context.Context, a Actor, slug, userID, authenticatorID string) (*tenant.UserRecord, error) {
 	return s.strip(ctx, a, slug, userID, "user.remove_authenticator", func(c *change, u *tenant.UserRecord) (left int, err error) {
@@ -100,8 +101,13 @@ func (s *Service) RemoveAuthenticator(ctx context.Context, a Actor, slug, userID
 		}
 		c.tell(tenant.HookAuthenticatorRemoved, u, shownAuthenticator(&u.Authenticators[i]))
 		c.tellRevoked(u, "", ended)
+		second := isSecond(u.Authenticators[i])
 		u.Authenticators = slices.Delete(u.Authenticators, i, i+1)
-		return len(u.Authenticators), c.RemoveAuthenticator(c.t.ID, authenticatorID)
+		err = c.RemoveAuthenticator(c.t.ID, authenticatorID)
+		if err == nil && second {
+			err = c.lostSecond(u)
+		}
+		return len(u.Authenticators), err
 	})
 }
 

@@ -390,7 +390,7 @@ func (t *tx) RemoveIdentity(tenantID, id string) error {
 func (t *tx) PutAuthenticator(a *tenant.Authenticator) error {
 	row := newAuthenticatorRow(a)
 	r, err := t.NewInsert().Model(&row).On("CONFLICT (tenant_id, id) DO UPDATE").Set("type = EXCLUDED.type").
-		Set("secret = EXCLUDED.secret").Set("updated_at = EXCLUDED.updated_at").Where("a.user_id = EXCLUDED.user_id").Exec(t.in(userWrite))
+		Set("secret = EXCLUDED.secret").Set("must_change = EXCLUDED.must_change").Set("updated_at = EXCLUDED.updated_at").Where("a.user_id = EXCLUDED.user_id").Exec(t.in(userWrite))
 	return t.one(r, belongs(err, tenant.ErrUserNotFound), tenant.ErrUserNotFound)
 }
 
