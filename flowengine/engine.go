@@ -35,6 +35,8 @@ type Options struct {
 	// PublicURL makes a URL on a host of a tenant, from settings alone.
 	PublicURL func(scheme Scheme, host, path string) string
 	Now       func() time.Time // nil for time.Now
+	// ForgetDue forgets the users whose time has come; nil where another process does.
+	ForgetDue func(context.Context) error
 
 	MaxListeners int // clients of this process that listen for news at once; 0 for 10,000
 }
@@ -71,6 +73,7 @@ type Engine struct {
 
 	listeners *listeners
 	refunds   *refunds
+	forgetDue func(context.Context) error
 }
 
 // New makes an engine. Its jobs run while [Engine.Run] does.
@@ -91,7 +94,7 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{
 		store: o.Store, directory: o.Directory, limiter: o.Limiter, master: o.Master, hasher: o.Hasher,
 		metrics: o.Metrics, log: o.Log, clock: o.Now, outbox: o.Outbox, hooks: o.Hooks, publicURL: o.PublicURL, programs: p, noted: noted,
-		refunds: newRefunds(o.Metrics.refundsDropped),
+		refunds: newRefunds(o.Metrics.refundsDropped), forgetDue: o.ForgetDue,
 	}
 	e.listeners = &listeners{
 		max: cmp.Or(o.MaxListeners, maxListeners), metrics: o.Metrics.listen,

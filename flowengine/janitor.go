@@ -13,12 +13,13 @@ const (
 	jobSeal   = "seal_audit"
 	jobPurge  = "purge"
 	jobLimits = "purge_limits"
+	jobForget = "forget_users"
 
 	sealBatch  = 500
 	purgeBatch = 500
 )
 
-var jobNames = []string{jobSeal, jobPurge, jobLimits}
+var jobNames = []string{jobSeal, jobPurge, jobLimits, jobForget}
 
 // Run does, until ctx ends, what happens by itself: it chains the audit log,
 // ends what has expired, and forgets what has outlived its use. Any number of
@@ -31,6 +32,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	jobs.Go(func() {
 		e.every(ctx, time.Minute, jobLimits, func(ctx context.Context) error { return e.limiter.Purge(ctx, e.now()) })
 	})
+	if e.forgetDue != nil {
+		jobs.Go(func() { e.every(ctx, 15*time.Second, jobForget, e.forgetDue) })
+	}
 	jobs.Go(func() {
 		defer e.listeners.stop()
 		_ = e.store.WatchRuns(ctx, e.listeners.told) // it ends with ctx alone

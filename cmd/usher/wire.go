@@ -188,10 +188,10 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.admin.Hooks = hooks
+	s.admin.Hooks, s.admin.Limiter = hooks, limiter
 	engine, err = flowengine.New(flowengine.Options{
 		Store: db, Directory: directory, Limiter: limiter, Master: s.master, Hasher: s.hasher, Metrics: m.engine, Log: e.Log,
-		Outbox: outbox, Hooks: hooks, PublicURL: e.Settings.flowURL,
+		Outbox: outbox, Hooks: hooks, PublicURL: e.Settings.flowURL, ForgetDue: s.admin.ForgetDue,
 	})
 	if err != nil {
 		return nil, err
