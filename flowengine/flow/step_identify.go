@@ -42,8 +42,10 @@ func (identify) Take(c *Cursor, s *tenant.Step, in *Answer) error {
 	} else if c.Ref.Type == tenant.Signup || c.Ref.Type == tenant.SignupLogin || c.Ref.Type == tenant.Promote {
 		limit = LimitSignup // it can't hide that a login id is taken, so it is slow to say so
 	}
-	if err := c.Allow(limit, ""); err != nil {
-		return err
+	if c.method != idPasskey { // which was paid for as a proof
+		if err := c.Allow(limit, ""); err != nil {
+			return err
+		}
 	}
 	owner, err := c.owner(v)
 	if err != nil {

@@ -265,3 +265,30 @@ func TestPasskeyDecoys(t *testing.T) {
 		}
 	})
 }
+
+// What a login with a passkey costs in statements.
+func TestStatementsOfPasskeys(t *testing.T) {
+	onBoth(t, func(h *house) {
+		x := h.tenant("acme", withPasskeys)
+		p := h.phone(x)
+		a := h.post(x, h.begin(x, "signup", nil).token(), identify("ann@example.com")).asks("create_authenticator")
+		h.post(x, a.token(), obj{"authentication": "primary_passkey", "creation_response": p.creates(a)}).asks("finished")
+		check := func(what string, most int) {
+			t.Helper()
+			s := h.counted()
+			t.Logf("%-28s %d %v", what, len(s), s)
+			if len(s) > most {
+				t.Errorf("%s: %d statements, at most %d: %v", what, len(s), most, s)
+			}
+		}
+		h.counted()
+		a = h.begin(x, "login", nil).asks("identify")
+		check("create", 2)
+		h.post(x, a.token(), assertion("passkey", p.gets(a))).asks("finished")
+		check("passkey without a name", 7) // identify and authenticate in one
+		a = h.post(x, h.begin(x, "login", nil).token(), identify("ann@example.com")).asks("authenticate")
+		h.counted()
+		h.post(x, a.token(), assertion("primary_passkey", p.gets(a))).asks("finished")
+		check("passkey by name", 6) // one of them is the record's: its counter
+	})
+}
