@@ -85,13 +85,13 @@ type Recovery struct {
 
 // Destination is a channel and a form that a recovery code may take.
 type Destination struct {
-	Channel string   `json:"channel" jsonschema:"enum=email,enum=sms,enum=whatsapp"`
-	OTPForm CodeForm `json:"otp_form" jsonschema:"enum=code,enum=link"`
+	Channel string   `json:"channel" jsonschema:"required,enum=email,enum=sms,enum=whatsapp"`
+	OTPForm CodeForm `json:"otp_form" jsonschema:"required,enum=code,enum=link"`
 }
 
 // ProfileField is an attribute that a fill_user_profile step asks for.
 type ProfileField struct {
-	Pointer  string `json:"pointer"` // RFC 6901, such as /given_name or /x_plan
+	Pointer  string `json:"pointer" jsonschema:"required,minLength=1"` // RFC 6901, such as /given_name or /x_plan
 	Required bool   `json:"required,omitempty"`
 }
 

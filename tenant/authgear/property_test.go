@@ -3,6 +3,7 @@ package authgear_test
 import (
 	"encoding/json"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -142,25 +143,78 @@ func FuzzTranslate(f *testing.F) {
 		}
 		f.Add(text)
 	}
-	f.Fuzz(func(t *testing.T, doc []byte) {
-		cfg, notes, problems := authgear.Translate(doc, check)
-		if (cfg == nil) != (len(problems) > 0) {
-			t.Fatalf("%v with problems %v", cfg, problems)
-		}
-		for _, n := range notes {
-			if n.Reason == "" || n.Message == "" {
-				t.Errorf("%+v", n)
+	f.Fuzz(sound)
+}
+
+// The same of documents with parts of others in their place.
+func FuzzTransplants(f *testing.F) {
+	for seed := range uint64(200) {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		all := projects(t)
+		names := slices.Sorted(maps.Keys(all))
+		random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // to be had again
+		doc := all[names[random.IntN(len(names))]]
+		donors := projects(t)
+		for range 1 + random.IntN(6) {
+			var sets []func(any)
+			walk(doc, "", nil, func(_ string, _ any, set func(any)) { sets = append(sets, set) })
+			values := []any{nil, true, "", "default", json.Number("-1"), json.Number("2.5"), []any{}, map[string]any{}}
+			walk(donors[names[random.IntN(len(names))]], "", nil, func(_ string, v any, _ func(any)) { values = append(values, v) })
+			if set := sets[random.IntN(len(sets))]; set != nil {
+				set(clone(values[random.IntN(len(values))]))
 			}
 		}
-		if cfg == nil {
-			return
+		text, err := json.Marshal(doc)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if found := check(cfg); len(found) > 0 {
-			t.Errorf("%v", found)
-		}
-		text, _ := document.Encode(cfg)
-		if _, found := document.Decode(text); len(found) > 0 {
-			t.Errorf("%v", found)
-		}
+		sound(t, text)
 	})
+}
+
+// clone copies a plain value, so that no part of it stands in two places.
+func clone(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for name, value := range v {
+			out[name] = clone(value)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = clone(v[i])
+		}
+		return out
+	}
+	return v
+}
+
+func sound(t *testing.T, doc []byte) {
+	cfg, notes, problems := authgear.Translate(doc, check)
+	if (cfg == nil) != (len(problems) > 0) {
+		t.Fatalf("%v with problems %v", cfg, problems)
+	}
+	for _, n := range slices.Concat(notes, problems) {
+		if n.Reason == "" || n.Message == "" {
+			t.Errorf("%+v", n)
+		}
+	}
+	if cfg == nil {
+		return
+	}
+	if found := check(cfg); len(found) > 0 {
+		t.Errorf("%v", found)
+	}
+	text, _ := document.Encode(cfg)
+	again, found := document.Decode(text)
+	if len(found) > 0 {
+		t.Fatalf("%v", found)
+	}
+	if back, _ := document.Encode(again); string(back) != string(text) {
+		t.Errorf("a round trip changed %s", text)
+	}
 }
