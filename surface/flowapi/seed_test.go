@@ -132,8 +132,8 @@ func printed(t *testing.T, at string, want, got any) {
 			g = g[1:]
 		}
 	default:
-		if strings.HasSuffix(at, "/state_token") {
-			if s, _ := got.(string); !stateToken.MatchString(s) {
+		if form := instances[at[strings.LastIndexByte(at, '/')+1:]]; form != nil {
+			if s, _ := got.(string); !form.MatchString(s) {
 				t.Errorf("%s: %v is not of the printed form", at, got)
 			}
 		} else if !reflect.DeepEqual(want, got) {
@@ -142,7 +142,15 @@ func printed(t *testing.T, at string, want, got any) {
 	}
 }
 
-var stateToken = regexp.MustCompile(`^authflowstate_[0-9A-HJKMNP-TV-Z]{32}$`)
+// instances are the keys whose values are another each time, and their form.
+var instances = map[string]*regexp.Regexp{
+	"state_token":        regexp.MustCompile(`^authflowstate_[0-9A-HJKMNP-TV-Z]{32}$`),
+	"can_resend_at":      regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)$`),
+	"masked_claim_value": regexp.MustCompile(`^(john\*+@example\.com|\+8529876\*+)$`),
+	"websocket_url":      regexp.MustCompile(`^wss://`),
+	"secret":             regexp.MustCompile(`^[A-Z2-7]{32}$`),
+	"otpauth_uri":        regexp.MustCompile(`^otpauth://totp/johnsmith@example\.com\?algorithm=SHA1&digits=6&issuer=[^&]+&period=30&secret=[A-Z2-7]{32}$`),
+}
 
 // matches says whether a member of a list is the printed one.
 func matches(want, got any) bool {
