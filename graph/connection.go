@@ -39,6 +39,8 @@ type (
 	SessionEdge             = Edge[*tenant.Session]
 	FlowRunConnection       = Connection[*tenant.Run]
 	FlowRunEdge             = Edge[*tenant.Run]
+	HookDeliveryConnection  = Connection[*HookDelivery]
+	HookDeliveryEdge        = Edge[*HookDelivery]
 	MessageConnection       = Connection[*Message]
 	MessageEdge             = Edge[*Message]
 	AuditEventConnection    = Connection[*tenant.AuditEvent]
@@ -81,11 +83,12 @@ func connect[T any](first int, after *string, key func(T) string, read func(tena
 	return c, nil
 }
 
-func tenantKey(t *tenant.Tenant) string    { return t.Slug }
-func versionKey(v *tenant.Version) string  { return strconv.FormatInt(v.Number, 10) }
-func userKey(u *tenant.UserRecord) string  { return u.ID }
-func sessionKey(s *tenant.Session) string  { return s.ID }
-func runKey(r *tenant.Run) string          { return r.ID }
-func messageKey(m *Message) string         { return m.ID }
-func eventKey(e *tenant.AuditEvent) string { return e.ID }
-func apiKeyKey(k *tenant.APIKey) string    { return k.ID }
+func tenantKey(t *tenant.Tenant) string      { return t.Slug }
+func versionKey(v *tenant.Version) string    { return strconv.FormatInt(v.Number, 10) }
+func userKey(u *tenant.UserRecord) string    { return u.ID }
+func sessionKey(s *tenant.Session) string    { return s.ID }
+func runKey(r *tenant.Run) string            { return r.ID }
+func hookDeliveryKey(d *HookDelivery) string { return d.ID }
+func messageKey(m *Message) string           { return m.ID }
+func eventKey(e *tenant.AuditEvent) string   { return e.ID }
+func apiKeyKey(k *tenant.APIKey) string      { return k.ID }

@@ -13,9 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/usher-id/usher/flowengine/admin"
 	"github.com/usher-id/usher/flowengine/deliver"
+	"github.com/usher-id/usher/flowengine/hook"
 	"github.com/usher-id/usher/flowengine/limit"
+	"github.com/usher-id/usher/flowengine/outbound"
 	"github.com/usher-id/usher/graph"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/document"
@@ -54,12 +58,16 @@ func newWorld(t *testing.T, url string, change ...func(*graph.Options)) *world {
 	must(t, err)
 	hasher := secret.NewHasher(secret.HasherOptions{})
 	t.Cleanup(hasher.Close)
-	service := &admin.Service{Store: s, Master: master, Hasher: hasher, Now: time.Now}
+	service := &admin.Service{Store: s, Master: master, Hasher: hasher, Now: time.Now, Limiter: limit.SQL(s.DB())}
 	w.master = master
 	service.Messages = deliver.New(deliver.Options{
 		Store: s, Master: master, Limiter: limit.SQL(s.DB()), Log: slog.New(slog.DiscardHandler),
 		PublicURL: func(host, path string) string { return "https://" + host + path },
 	})
+	service.Hooks, err = hook.New(hook.Options{
+		Store: s, Master: master, Guard: outbound.Guard{AllowPrivate: true}, Metrics: hook.NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler),
+	})
+	must(t, err)
 	for i, slug := range []string{"admin", "acme", "other"} {
 		key, err := master.NewTenantKey()
 		must(t, err)

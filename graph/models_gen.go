@@ -305,6 +305,18 @@ type FlowRunFilter struct {
 	User *string `json:"user"`
 }
 
+// Which deliveries.
+type HookDeliveryFilter struct {
+	// Only those to the hook of this name.
+	Hook *string `json:"hook"`
+	// Only those of this event, such as user.created.
+	Event *string `json:"event"`
+	// Only those that stand here.
+	Status *tenant.HookDeliveryStatus `json:"status"`
+	// Only those of the event with this id.
+	EventID *string `json:"eventId"`
+}
+
 // A login id to give to a user.
 type IdentityInput struct {
 	// email, phone or username.
@@ -399,6 +411,22 @@ type PublishDraftPayload struct {
 
 // What can be read.
 type Query struct {
+}
+
+// Which delivery to make again.
+type RedeliverInput struct {
+	// The slug of the tenant.
+	Tenant string `json:"tenant"`
+	// The id of the delivery.
+	ID string `json:"id"`
+}
+
+// A delivery that was made again.
+type RedeliverPayload struct {
+	// The new delivery; null when nothing was done.
+	Delivery *HookDelivery `json:"delivery"`
+	// Why nothing was done.
+	UserErrors []UserError `json:"userErrors"`
 }
 
 // Which credential to take.
@@ -573,6 +601,26 @@ type RollbackPayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
+// Which hook gets a new key.
+type RotateHookKeyInput struct {
+	// The slug of the tenant.
+	Tenant string `json:"tenant"`
+	// The name of the hook.
+	Hook string `json:"hook"`
+}
+
+// A signing key that was made.
+type RotateHookKeyPayload struct {
+	// What the key is called in signatures; null when nothing was done.
+	KeyID *string `json:"keyId"`
+	// The key; shown here and never again.
+	Secret *string `json:"secret"`
+	// Until when the key before it signs too; null when there was none.
+	PreviousUntil *time.Time `json:"previousUntil"`
+	// Why nothing was done.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // A secret of a configuration.
 type SecretInput struct {
 	// Its name, such as oauth.<alias>.client_secret.
@@ -648,6 +696,34 @@ type SuspendTenantPayload struct {
 	// The tenant; null when nothing was done.
 	Tenant *tenant.Tenant `json:"tenant"`
 	// Why nothing was done.
+	UserErrors []UserError `json:"userErrors"`
+}
+
+// Which hook to call, and about what.
+type TestHookInput struct {
+	// The slug of the tenant.
+	Tenant string `json:"tenant"`
+	// The name of the hook.
+	Hook string `json:"hook"`
+	// About what, such as user.created; the first of its events when absent.
+	Event *string `json:"event"`
+}
+
+// What a hook said.
+type TestHookPayload struct {
+	// What it was sent; null when it was not called.
+	Request json.RawMessage `json:"request"`
+	// The status of the answer; null when there was none.
+	StatusCode *int `json:"statusCode"`
+	// How long it took; null when it was not called.
+	DurationMs *int `json:"durationMs"`
+	// The beginning of the answer; null when it was not called.
+	Response *string `json:"response"`
+	// What a blocking hook decided; null when it decided nothing.
+	Allowed *bool `json:"allowed"`
+	// Why the answer would not count; null when it would.
+	Error *string `json:"error"`
+	// Why it was not called.
 	UserErrors []UserError `json:"userErrors"`
 }
 
@@ -875,6 +951,8 @@ const (
 	ObjectFlowRun Object = "FLOW_RUN"
 	// The messages to a tenant's users.
 	ObjectMessage Object = "MESSAGE"
+	// What a tenant's hooks are told, and the keys that sign it.
+	ObjectHook Object = "HOOK"
 	// A tenant's audit log.
 	ObjectAudit Object = "AUDIT"
 	// A tenant's API keys.
@@ -894,6 +972,7 @@ var AllObject = []Object{
 	ObjectSession,
 	ObjectFlowRun,
 	ObjectMessage,
+	ObjectHook,
 	ObjectAudit,
 	ObjectAPIKey,
 	ObjectMember,
@@ -901,7 +980,7 @@ var AllObject = []Object{
 
 func (e Object) IsValid() bool {
 	switch e {
-	case ObjectSelf, ObjectPlatform, ObjectNode, ObjectTenant, ObjectConfig, ObjectUser, ObjectUserBulk, ObjectSession, ObjectFlowRun, ObjectMessage, ObjectAudit, ObjectAPIKey, ObjectMember:
+	case ObjectSelf, ObjectPlatform, ObjectNode, ObjectTenant, ObjectConfig, ObjectUser, ObjectUserBulk, ObjectSession, ObjectFlowRun, ObjectMessage, ObjectHook, ObjectAudit, ObjectAPIKey, ObjectMember:
 		return true
 	}
 	return false

@@ -95,6 +95,7 @@ func TestStory(t *testing.T) {
 		s.document()
 		s.sections()
 		s.messages()
+		s.hooks()
 		s.users()
 		s.sessions()
 		s.bulk()
@@ -277,6 +278,7 @@ func (s *story) users() {
 		s.works(`mutation($u: ID!) { disableUser(input: {tenant: "shop", user: $u, reason: "asked"}) { user { state disabledReason }`+why+` }`, "u", user)
 		s.works(`mutation($u: ID!) { enableUser(input: {tenant: "shop", user: $u}) { user { state }`+why+` }`, "u", user)
 	}
+	s.access(id)
 	s.refuses("UserNotFound", `mutation { disableUser(input: {tenant: "shop", user: "nobody"}) { user { id }`+why+` }`)
 	a = s.works(`mutation($u: ID!) { addIdentity(input: {tenant: "shop", user: $u, kind: "username", value: "ann"}) { user { identities { id kind } }`+why+` }`, "u", id)
 	identity := a.at("addIdentity", "user", "identities", 1, "id")
@@ -433,4 +435,27 @@ func TestRacingEdits(t *testing.T) {
 			t.Errorf("%d edits won", won)
 		}
 	})
+}
+
+// access says when a user may enter, in every way, and lets them in again.
+func (s *story) access(user any) {
+	s.t.Helper()
+	const times = ` { user { state disabledUntil deactivatedAt validFrom validUntil deleteAt anonymizeAt anonymizedAt }` + why + ` }`
+	for _, c := range []struct{ mutation, args, path, want string }{
+		{"disableUser", `until: "2090-01-01T00:00:00Z"`, "disabledUntil", "2090-01-01T00:00:00Z"},
+		{"enableUser", ``, "disabledUntil", ""},
+		{"setUserValidity", `from: "2020-01-01T00:00:00Z", until: "2090-01-01T00:00:00Z"`, "validUntil", "2090-01-01T00:00:00Z"},
+		{"setUserValidity", ``, "validUntil", ""},
+		{"scheduleUserDeletion", `at: "2090-01-01T00:00:00Z"`, "deleteAt", "2090-01-01T00:00:00Z"},
+		{"scheduleUserDeletion", ``, "deleteAt", ""},
+		{"scheduleUserAnonymization", `at: "2090-01-01T00:00:00Z"`, "anonymizeAt", "2090-01-01T00:00:00Z"},
+		{"scheduleUserAnonymization", `at: null`, "anonymizeAt", ""},
+		{"resetLockout", ``, "disabledUntil", ""},
+	} {
+		a := s.works(`mutation($u: ID!) { `+c.mutation+`(input: {tenant: "shop", user: $u, `+c.args+`})`+times+` }`, "u", user)
+		if got, _ := a.at(c.mutation, "user", c.path).(string); got != c.want {
+			s.t.Errorf("%s(%s): %s", c.mutation, c.args, a.raw)
+		}
+	}
+	s.refuses("ValidationFailed", `mutation($u: ID!) { disableUser(input: {tenant: "shop", user: $u, until: "2000-01-01T00:00:00Z"}) { user { id }`+why+` }`, "u", user)
 }

@@ -213,6 +213,58 @@ func (s *Service) RotateHookKey(ctx context.Context, a Actor, slug, endpoint str
 	return k, nil
 }
 
+// KnownHookKey is a signing key from the outside.
+type KnownHookKey struct {
+	Hook          string
+	KeyID         string
+	LastFour      string // "" of a key that is too short to tell
+	CreatedAt     time.Time
+	PreviousUntil time.Time // until then the key before it signs too; zero when none does
+}
+
+// HookKeys lists the signing keys of the endpoints in the draft and in what is in
+// force.
+func (s *Service) HookKeys(ctx context.Context, t *tenant.Tenant) ([]*KnownHookKey, error) {
+	st, err := s.standing(ctx, t.Slug)
+	if err != nil {
+		return nil, err
+	}
+	kept, err := s.Store.Secrets(ctx, t.ID)
+	if err != nil {
+		return nil, err
+	}
+	byName := map[string]tenant.Secret{}
+	for _, k := range kept {
+		byName[k.Name] = k
+	}
+	var out []*KnownHookKey
+	seen := map[string]bool{}
+	for _, e := range slices.Concat(st.cfg.Hooks.Endpoints, st.published.Hooks.Endpoints) {
+		name := tenant.HookSecretName(e.Name)
+		k, ok := byName[name]
+		if seen[e.Name] || !ok {
+			continue
+		}
+		seen[e.Name] = true
+		sealed, err := s.Store.OpenSecret(ctx, t.ID, name)
+		if err != nil {
+			return nil, err
+		}
+		plain, err := s.Master.Open(t, tenant.SecretTable, name, sealed)
+		if err != nil {
+			return nil, err
+		}
+		known := &KnownHookKey{Hook: e.Name, KeyID: hook.KeyID(plain), LastFour: k.LastFour, CreatedAt: k.UpdatedAt}
+		if p, ok := byName[tenant.PreviousHookSecretName(e.Name)]; ok {
+			if until := p.UpdatedAt.Add(tenant.HookKeyOverlap); until.After(s.now()) {
+				known.PreviousUntil = until
+			}
+		}
+		out = append(out, known)
+	}
+	return out, nil
+}
+
 // hook finds an endpoint in the draft, or else in what is in force.
 func (st *standing) hook(name string) (*tenant.HookEndpoint, error) {
 	for _, cfg := range []*tenant.Config{st.cfg, st.published} {
