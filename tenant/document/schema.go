@@ -30,6 +30,7 @@ func Sections() []string {
 
 // schema is the schema as text, as a tree to look names up in, and compiled.
 type schema struct {
+	raw   string // without the defaults
 	text  []byte
 	tree  map[string]any
 	check *validator.Schema
@@ -45,6 +46,7 @@ var theSchema = sync.OnceValue(func() *schema {
 	must(err)
 	s := &schema{}
 	must(json.Unmarshal(text, &s.tree))
+	s.raw = string(text)
 	defaults, _ := Encode(tenant.DefaultConfig())
 	var values map[string]any
 	must(json.Unmarshal(defaults, &values))
@@ -104,7 +106,7 @@ func (s *schema) fillDefaults(node map[string]any, values map[string]any) {
 		}
 		nested, isObject := value.(map[string]any)
 		ref, _ := property["$ref"].(string)
-		if !isObject || ref == "#/$defs/Rate" {
+		if !isObject || ref != "" && strings.Count(s.raw, `"`+ref+`"`) > 1 {
 			property["default"] = value
 			continue
 		}
