@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -111,6 +112,14 @@ type UserReader interface {
 type WayIn struct {
 	Kind           string
 	Authenticators []string // nil when none is needed
+}
+
+// Within says whether whoever can take the way w can take the other one too.
+func (w WayIn) Within(other WayIn) bool {
+	if w.Kind != other.Kind || other.Authenticators == nil {
+		return w.Kind == other.Kind
+	}
+	return w.Authenticators != nil && !slices.ContainsFunc(w.Authenticators, func(a string) bool { return !slices.Contains(other.Authenticators, a) })
 }
 
 // Loaded is all that a move of a run starts from.

@@ -99,7 +99,7 @@ func TestApply(t *testing.T) {
 
 		// A draft survives; what a document leaves out takes the default.
 		b.edit("accounts", `{"public_signup":false}`, admin.Edit{})
-		done = b.apply(admin.Application{Document: []byte("{}")})
+		b.apply(admin.Application{Document: []byte("{}")})
 		if d := cmp.Diff(tenant.DefaultConfig(), b.published("acme")); d != "" {
 			t.Errorf("an empty document: %s", d)
 		}

@@ -11,52 +11,6 @@ import (
 	"github.com/usher-id/usher/tenant/secret"
 )
 
-// incoming is one record of an import, read and checked: what a user is to be.
-type incoming struct {
-	index    int
-	errors   []tenant.Problem
-	warnings []tenant.Problem
-
-	id     string         // of the user; "" when it doesn't matter
-	keys   []tenant.Claim // whose user it is, if there is one
-	upsert bool           // then change the user
-
-	identities  []wanted
-	kinds       []string // of identities that an update replaces; nil for all
-	credentials []credential
-	types       []string // of authenticators that an update replaces; none for nil
-	attributes  tenant.UserAttributes
-	merge       bool             // an update merges the attributes instead of replacing them
-	disabled    *bool            // nil leaves it
-	reason      string           // of disabled
-	created     time.Time        // zero for now
-	updated     time.Time        // zero for now
-	updateNotes []tenant.Problem // warnings in case of an update
-}
-
-// wanted is a login id that a user is to have. Its ids are filled in later.
-type wanted struct {
-	tenant.Identity
-	place        string // pointer, for problems
-	keepVerified bool   // an update leaves it as verified as it is
-}
-
-// credential is an authenticator to be made.
-type credential struct {
-	typ     string
-	hash    string // of a password
-	plain   string // of everything else; is sealed
-	created time.Time
-}
-
-func (r *incoming) fail(pointer, reason, format string, args ...any) {
-	r.errors = append(r.errors, tenant.Problem{Pointer: pointer, Reason: reason, Message: fmt.Sprintf(format, args...)})
-}
-
-func (r *incoming) warn(pointer, reason, format string, args ...any) {
-	r.warnings = append(r.warnings, tenant.Problem{Pointer: pointer, Reason: reason, Message: fmt.Sprintf(format, args...)})
-}
-
 // AuthenticatorTable is what the secrets of authenticators are sealed for, with
 // the authenticator's id (see secret.Master.Seal). Authenticator.Secret holds
 // them in unpadded base64url; passwords alone are kept as a hash.
