@@ -97,10 +97,6 @@ type UserReader interface {
 	User(ctx context.Context, tenantID, userID string) (*UserRecord, error) // ErrUserNotFound
 	// Users lists by id, which is by age; the key is the id.
 	Users(ctx context.Context, tenantID string, filter UserFilter, page Page) ([]*UserRecord, error)
-	// CountLockedOut counts the active users who have no identity of the given
-	// kinds, or no authenticator of the given types; authenticators nil means
-	// that none is needed.
-	CountLockedOut(ctx context.Context, tenantID string, kinds, authenticators []string) (int, error)
 	// CountUsersWithout counts the active users to whom none of the ways in
 	// without is open; with narrows them to those to whom one of these is, and
 	// is nil for all.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"slices"
+	"strings"
 
 	"github.com/usher-id/usher/tenant"
 )
@@ -42,16 +44,18 @@ func (r *accountScan) fold(tenantID string) {
 	}
 	if a := &r.authenticatorRow; a.ID != "" {
 		a.TenantID, a.UserID = tenantID, r.ID
-		r.account.Authenticators = append(r.account.Authenticators, a.noun())
+		as := append(r.account.Authenticators, a.noun())
+		slices.SortFunc(as, func(a, b tenant.Authenticator) int { return strings.Compare(a.ID, b.ID) })
+		r.account.Authenticators = as
 	}
 }
 
 var selectAccountByClaim = &statement{accountByClaim, `SELECT` + accountColumns + `
 	FROM identity i JOIN user_account u ON u.tenant_id = i.tenant_id AND u.id = i.user_id ` + authenticatorsOfUser + `
-	WHERE i.tenant_id = ? AND i.value = ? AND i.kind = ? ORDER BY a.id`}
+	WHERE i.tenant_id = ? AND i.value = ? AND i.kind = ?`}
 
 var selectAccount = &statement{accountByID, `SELECT` + accountColumns + `
-	FROM user_account u ` + authenticatorsOfUser + ` WHERE u.tenant_id = ? AND u.id = ? ORDER BY a.id`}
+	FROM user_account u ` + authenticatorsOfUser + ` WHERE u.tenant_id = ? AND u.id = ?`}
 
 // AccountByClaim implements [tenant.UserReader].
 func (s *Store) AccountByClaim(ctx context.Context, tenantID string, claim tenant.Claim) (*tenant.Account, error) {

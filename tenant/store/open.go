@@ -147,6 +147,9 @@ func (s *Store) openPostgres(address string) error {
 	// the work; what is hot is prepared by hand.
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	config.RuntimeParams["standard_conforming_strings"] = "on" // bun's quoting relies on it
+	// What is prepared looks up by key: the plan is the same for all values,
+	// and making it anew takes longer than following it.
+	config.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "usher"
 	}

@@ -69,7 +69,7 @@ func (r *runRow) pointer() *tenant.Run {
 var loadState = &statement{runLoad, `SELECT ` + runColumns + `, s.user_id, s.data, s.created_at,` + accountColumns + `
 	FROM flow_state s JOIN flow_run r ON r.tenant_id = s.tenant_id AND r.id = s.run_id
 	LEFT JOIN user_account u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
-	` + authenticatorsOfUser + ` WHERE s.tenant_id = ? AND s.token_hash = ? ORDER BY a.id`}
+	` + authenticatorsOfUser + ` WHERE s.tenant_id = ? AND s.token_hash = ?`}
 
 // LoadState implements [tenant.RunStore].
 func (s *Store) LoadState(ctx context.Context, tenantID, tokenHash string, now time.Time) (*tenant.Loaded, error) {

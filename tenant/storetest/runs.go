@@ -234,7 +234,7 @@ func testPurge(h *house) {
 	h.must(err)
 	h.same(len(expired), 0)
 	var ids []string
-	for range 3 { // bounded: one at a time
+	for range 3 { // one at a time
 		expired, err := h.s.Purge(h.ctx(), soon, 1)
 		h.must(err)
 		if len(expired) > 1 {
