@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"runtime"
 	"strconv"
+	"time"
 )
 
 type serveCmd struct {
@@ -77,11 +78,16 @@ func (c *serveCmd) Run(ctx context.Context, e *env) (err error) {
 	// Jobs outlive the listeners: what the last request leaves is still chained.
 	jobs, stop := context.WithCancel(context.WithoutCancel(ctx))
 	running := runAll(jobs, srv.background, func(err error) { e.Log.Error("a job ended", "error", err) })
+	time.AfterFunc(settleAfter, settle)
 	err = serveUntil(ctx, public, telemetry, srv.health, c.ShutdownDelay, c.ShutdownTimeout, e.Log)
 	stop()
 	running.Wait()
 	return err
 }
+
+// settleAfter is how long after the start its memory is given back: later than
+// the first requests, which shouldn't wait for it.
+const settleAfter = 3 * time.Second
 
 func portOf(a net.Addr) int {
 	_, port, _ := net.SplitHostPort(a.String())
