@@ -22,7 +22,7 @@ func open(t testing.TB, url string) *store.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() }) //nolint:errcheck // the test is over
+	t.Cleanup(func() { s.Close() })
 	return s
 }
 
@@ -138,7 +138,7 @@ func TestUp(t *testing.T) {
 // locked.
 func TestKilled(t *testing.T) {
 	if url := os.Getenv("USHER_TEST_MIGRATE"); url != "" { // the node
-		os.Stdout.WriteString("up\n") //nolint:errcheck // the parent reads it
+		os.Stdout.WriteString("up\n")
 		if err := open(t, url).Migrate(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -172,7 +172,7 @@ func TestKilled(t *testing.T) {
 // killed starts a node and kills it some time after it has begun.
 func killed(t *testing.T, url string, after time.Duration) {
 	t.Helper()
-	c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilled$") //nolint:gosec // ourselves
+	c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilled$")
 	c.Env = append(os.Environ(), "USHER_TEST_MIGRATE="+url)
 	out, err := c.StdoutPipe()
 	if err != nil {
@@ -185,6 +185,6 @@ func killed(t *testing.T, url string, after time.Duration) {
 		t.Fatal(err)
 	}
 	time.Sleep(after)
-	c.Process.Kill() //nolint:errcheck // it may have ended
-	c.Wait()         //nolint:errcheck // of course it failed
+	c.Process.Kill()
+	c.Wait()
 }

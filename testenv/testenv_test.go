@@ -32,7 +32,7 @@ func TestOwnPlaces(t *testing.T) {
 	})
 	for _, url := range postgres {
 		if c, err := pgx.Connect(t.Context(), url); err == nil {
-			c.Close(t.Context()) //nolint:errcheck // it shouldn't be there
+			c.Close(t.Context())
 			t.Error("left behind:", url)
 		}
 	}

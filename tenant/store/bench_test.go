@@ -34,7 +34,7 @@ func benchmark(b *testing.B, s *Store) {
 		b.Fatal(err)
 	}
 	fill(b, s, benchUsers)
-	user := func() string { return fmt.Sprintf("u%07d", rand.IntN(benchUsers)) } //nolint:gosec // which one doesn't matter
+	user := func() string { return fmt.Sprintf("u%07d", rand.IntN(benchUsers)) }
 	n := 0
 	next := func() string { n++; return fmt.Sprintf("%s%d-%d", b.Name(), b.N, n) }
 	start := func() *tenant.Commit {
@@ -73,7 +73,7 @@ func benchmark(b *testing.B, s *Store) {
 			_, err := s.AccountByClaim(ctx, "t", tenant.Claim{Kind: "email", Value: user() + "@example.com"})
 			return err
 		}},
-		{"LoadState", func() error { _, err := s.LoadState(ctx, "t", states[rand.IntN(len(states))], now); return err }}, //nolint:gosec // which one doesn't matter
+		{"LoadState", func() error { _, err := s.LoadState(ctx, "t", states[rand.IntN(len(states))], now); return err }},
 		{"Commit start", func() error { return s.Commit(ctx, start()) }},
 		{"Commit login", func() error {
 			c := start()

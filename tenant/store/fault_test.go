@@ -50,7 +50,7 @@ func (w *wire) mend() {
 			}
 			out, err := net.Dial("tcp", w.target)
 			if err != nil {
-				in.Close() //nolint:errcheck // the other end sees it
+				in.Close()
 				continue
 			}
 			w.mu.Lock()
@@ -72,7 +72,7 @@ func pour(to, from net.Conn) {
 			}
 		}
 		if err != nil {
-			to.Close() //nolint:errcheck // the other end sees it
+			to.Close()
 			return
 		}
 	}
@@ -81,9 +81,9 @@ func pour(to, from net.Conn) {
 func (w *wire) cut() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ln.Close() //nolint:errcheck // may be cut already
+	w.ln.Close()
 	for _, c := range w.conns {
-		c.Close() //nolint:errcheck // may be closed already
+		c.Close()
 	}
 	w.conns = nil
 }
@@ -161,12 +161,12 @@ func TestDatabaseSilent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close() //nolint:errcheck // the test is over
+	defer ln.Close()
 	s, err := store.Open(t.Context(), "postgres://u@"+ln.Addr().String()+"/x?sslmode=disable", store.Options{Timeout: 100 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close() //nolint:errcheck // the test is over
+	defer s.Close()
 	if _, err := s.Account(t.Context(), "t", "u"); !errors.Is(err, tenant.ErrUnavailable) {
 		t.Error(err)
 	}
@@ -179,7 +179,7 @@ func TestOpen(t *testing.T) {
 	dir := t.TempDir()
 	for _, address := range []string{"", "sqlite:", "sqlite::memory:", "mysql://x", dir, "sqlite:" + dir} {
 		if s, err := store.Open(t.Context(), address, store.Options{}); err == nil {
-			s.Close() //nolint:errcheck // it shouldn't be there
+			s.Close()
 			t.Errorf("opened %q", address)
 		}
 	}

@@ -55,7 +55,7 @@ func TestHotStatementsUseIndexes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close() //nolint:errcheck // the test is over
+		defer conn.Close()
 		explain := "EXPLAIN QUERY PLAN "
 		if s.postgres() {
 			explain = "EXPLAIN "
@@ -86,7 +86,7 @@ func planOf(t *testing.T, rows interface {
 	Err() error
 }) string {
 	t.Helper()
-	defer rows.Close() //nolint:errcheck // Err tells
+	defer rows.Close()
 	columns, err := rows.Columns()
 	if err != nil {
 		t.Fatal(err)
@@ -248,7 +248,7 @@ func TestDeadlock(t *testing.T) {
 	s := migrated(t, testenv.Postgres(t), Options{OnRetry: func() { mu.Lock(); retries++; mu.Unlock() }})
 	for i, slug := range []string{"a", "b"} {
 		if err := audited(s, slug, func(tx tenant.Tx) error {
-			return tx.CreateTenant(&tenant.Tenant{ID: slug, Slug: slug, State: tenant.Active, Partition: uint32(i)}) //nolint:gosec // small
+			return tx.CreateTenant(&tenant.Tenant{ID: slug, Slug: slug, State: tenant.Active, Partition: uint32(i)})
 		}); err != nil {
 			t.Fatal(err)
 		}

@@ -204,7 +204,7 @@ func (s *Store) begin(ctx context.Context, durable bool) (tx bun.Tx, end func(),
 	}
 	end = func() {
 		set(context.WithoutCancel(ctx), conn, sqliteNormal) //nolint:errcheck // FULL would only be slower
-		conn.Close()                                        //nolint:errcheck // gives it back to the pool
+		conn.Close()
 		release()
 	}
 	if err = set(ctx, conn, sqliteFull); err == nil {

@@ -20,7 +20,7 @@ type possessions struct {
 
 func (h *house) possessions() *possessions {
 	t := h.tenant()
-	p := &possessions{t: t, u: h.user(t.ID, email(word())), secret: "oauth.x.client_secret", event: h.refusal(t.ID)}
+	p := &possessions{t: t, u: h.user(t.ID, email(word())), secret: tenant.OAuthSecretName("x"), event: h.refusal(t.ID)}
 	p.session = h.signedIn(p.u)
 	p.open = h.newRun(t.ID)
 	p.open.Run.UserID, p.open.State.UserID = p.u.ID, p.u.ID

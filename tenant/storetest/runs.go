@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -205,7 +206,7 @@ func testListRuns(h *house) {
 		h.must(err)
 		var got []string
 		for _, r := range runs {
-			got = append(got, string(rune('0'+slices.Index(all, r.ID))))
+			got = append(got, strconv.Itoa(slices.Index(all, r.ID)))
 		}
 		if strings.Join(got, " ") != c.want {
 			h.Errorf("%+v %+v: got %v, want %s", c.filter, c.page, got, c.want)
