@@ -362,6 +362,55 @@ func cutListeners(ctx context.Context, t *testing.T, databaseURL string) (n int)
 	return n
 }
 
+func TestRedisKeepsTheLimits(t *testing.T) {
+	address, err := url.Parse(testenv.Redis(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWire(t, address.Host)
+	address.Host = w.Addr().String()
+	environ := append(dev(t, testenv.SQLite(t)), "USHER_REDIS_URL="+address.String())
+	n := serveNode(t, environ)
+	must(t, 200)(signup(n, "ada"))
+
+	// Ten passwords a minute may be tried, the one at the sign-up included; the
+	// next isn't looked at.
+	guess := func() *reply {
+		r, err := call("POST", n.demo(flowsPath), nil, `{"type":"login","batch_input":[
+			{"identification":"username","login_id":"ada"},{"authentication":"primary_password","password":"a guess"}]}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	for i := range 9 {
+		if r := guess(); r.Status != 401 {
+			t.Fatalf("guess %d: %d %s", i+1, r.Status, r.Body)
+		}
+	}
+	if r := guess(); r.Status != 429 || r.Header.Get("Retry-After") == "" {
+		t.Errorf("%d %v %s", r.Status, r.Header, r.Body)
+	}
+
+	// Without Redis nobody guesses, and it shows.
+	w.cut(true)
+	eventually(t, promised, "not ready", func() bool {
+		r, err := call("GET", "http://"+n.Metrics+"/healthz/ready", nil, "")
+		return err == nil && r.Status == 503 && strings.Contains(string(r.Body), "Redis")
+	})
+	if r := guess(); r.Status != 503 || r.Header.Get("Retry-After") == "" {
+		t.Errorf("%d %v %s", r.Status, r.Header, r.Body)
+	}
+	w.cut(false)
+	eventually(t, promised, "ready again", func() bool {
+		r, err := call("GET", "http://"+n.Metrics+"/healthz/ready", nil, "")
+		return err == nil && r.Status == 200
+	})
+	if r := guess(); r.Status != 429 {
+		t.Errorf("the limit was forgotten: %d %s", r.Status, r.Body)
+	}
+}
+
 func TestShutdownFinishesWhatIsUnderWay(t *testing.T) {
 	const requests = 12
 	environ := dev(t, testenv.SQLite(t))

@@ -114,7 +114,7 @@ func newMetrics(s *serving) *metrics {
 		registry: r,
 		engine:   flowengine.NewMetrics(r, flowengine.MetricsOptions{TenantSlots: s.TenantSlots}),
 		http:     surface.NewMetrics(r),
-		storage:  newStorage(r),
+		storage:  newStorage(r, s.RedisURL != ""),
 		graphql:  newGraphQLMetrics(r),
 	}
 }
@@ -139,13 +139,13 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 			s.close()
 		}
 	}()
-
 	m := newMetrics(&c.serving)
 	db, err := openStore(ctx, e, m)
 	if err != nil {
 		return nil, err
 	}
 	closeWith(func() { _ = db.Close() })
+	m.storage.watchPool(m.registry, db.Connections)
 	if err := prepareSchema(ctx, db, c.AutoMigrate); err != nil {
 		return nil, err
 	}
@@ -157,6 +157,7 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 	}
 	closeWith(s.hasher.Close)
 
+	s.health = &health{ping: db.Ping, schema: db.SchemaVersion}
 	limiter := limit.SQL(db.DB())
 	if c.RedisURL != "" {
 		client, err := openRedis(c.RedisURL)
@@ -165,6 +166,7 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 		}
 		closeWith(client.Close)
 		limiter = limit.Redis(client)
+		s.health.redis = func(ctx context.Context) error { return client.Do(ctx, client.B().Ping().Build()).Error() }
 	}
 	directory := tenant.NewDirectory(db, m.engine.DirectoryHooks(func(err error) {
 		e.Log.Warn("changes could not be followed; trying again", "error", err)
@@ -175,15 +177,13 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.health = &health{ping: db.Ping, schema: db.SchemaVersion}
 	s.telemetry = telemetryHandler(m.registry, s.health)
 	s.handler, err = newHandler(e, c, m, s, engine, directory)
 	if err != nil {
 		return nil, err
 	}
 	s.background = []func(context.Context) error{
-		directory.Run,
-		engine.Run,
+		directory.Run, engine.Run,
 		func(ctx context.Context) error { m.storage.watch(ctx, db, s.health); return nil },
 	}
 	ok = true
