@@ -39,7 +39,7 @@ func (c *serveCmd) Run(ctx context.Context, e *env) (err error) {
 		return err
 	}
 	if c.HashWorkers <= 0 {
-		c.HashWorkers = runtime.NumCPU()
+		c.HashWorkers = runtime.GOMAXPROCS(0) // the cores that this process may use
 	}
 	if c.HashQueue <= 0 {
 		c.HashQueue = 16 * c.HashWorkers
@@ -53,11 +53,6 @@ func (c *serveCmd) Run(ctx context.Context, e *env) (err error) {
 		return err
 	}
 	defer srv.close()
-	first, err := firstStart(ctx, e, c, srv.app)
-	if err != nil {
-		return err
-	}
-
 	public, err := listen(ctx, c.Listen, srv.handler, e.Log)
 	if err != nil {
 		return err
@@ -68,6 +63,11 @@ func (c *serveCmd) Run(ctx context.Context, e *env) (err error) {
 		return err
 	}
 	defer telemetry.Close()
+	// Only now: what a start makes and shows once must not be lost to a taken port.
+	first, err := firstStart(ctx, e, c, srv.app)
+	if err != nil {
+		return err
+	}
 	if s.Dev {
 		s.devPort = portOf(public.Addr())
 		if _, err := fmt.Fprint(e.Stdout, first.tryNext(s, telemetry.Addr().String())); err != nil {

@@ -467,6 +467,31 @@ func TestDrainingServesOnAndASecondSignalEndsAtOnce(t *testing.T) {
 	}
 }
 
+func TestHugeHeadersAreRefused(t *testing.T) {
+	n := serveNode(t, dev(t, testenv.SQLite(t)))
+	must(t, 431)(call("GET", n.demo("/api/v1/session"), map[string]string{"X-Huge": strings.Repeat("x", 64<<10)}, ""))
+	must(t, 401)(call("GET", n.demo("/api/v1/session"), nil, ""))
+}
+
+// A taken port costs nothing: what a first start shows once is shown by the next.
+func TestTakenPort(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	environ := dev(t, testenv.SQLite(t))
+	if n, err := startNode(context.Background(), t.TempDir(), append(cleanEnviron(), environ...), "--listen", taken.Addr().String()); err == nil {
+		n.kill()
+		t.Fatal("it started")
+	} else if !strings.Contains(err.Error(), "address already in use") {
+		t.Error(err)
+	}
+	if n := serveNode(t, environ); !strings.Contains(n.out.String(), "(shown this once)") {
+		t.Errorf("the operator's password was lost:\n%s", n.out)
+	}
+}
+
 func TestPrometheus(t *testing.T) {
 	prometheus, promtool := tool(t, "USHER_TEST_PROMETHEUS"), tool(t, "USHER_TEST_PROMTOOL")
 	n := serveNode(t, dev(t, testenv.SQLite(t)))

@@ -54,7 +54,7 @@ func withApp(ctx context.Context, e *env, run func(*app) error) error {
 	if err := checkSchema(ctx, db); err != nil {
 		return err
 	}
-	a, err := newApp(ctx, e, db, secret.HasherOptions{Workers: runtime.NumCPU()})
+	a, err := newApp(ctx, e, db, secret.HasherOptions{Workers: runtime.GOMAXPROCS(0)})
 	if err != nil {
 		return err
 	}
