@@ -61,6 +61,8 @@ type TenantReader interface {
 	// later, so that a node which missed a notification finds out. Deleted
 	// tenants are listed with revision 0.
 	ChangedSince(ctx context.Context, at time.Time) (map[string]int64, error)
+	// NewestChange is when a tenant last changed; zero when none ever did.
+	NewestChange(ctx context.Context) (time.Time, error)
 }
 
 // ConfigReader reads configurations.
@@ -147,6 +149,9 @@ type RunStore interface {
 	Run(ctx context.Context, tenantID, id string) (*Run, error) // ErrNotFound
 	// Runs lists the newest first; the key is the id.
 	Runs(ctx context.Context, tenantID string, filter RunFilter, page Page) ([]*Run, error)
+	// CountActive counts, over all tenants, the runs that can be gone on with
+	// and the sessions that prove something at a time.
+	CountActive(ctx context.Context, at time.Time) (runs, sessions int, err error)
 	// Purge forgets, over all tenants and in bounded transactions, what has
 	// outlived its use: states of ended runs, runs that nobody finished (they
 	// become cancelled and are returned, at most limit of them), sessions long

@@ -63,6 +63,7 @@ type storage struct {
 
 	up              map[string]prometheus.Gauge
 	schema, pending prometheus.Gauge
+	runs, sessions  prometheus.Gauge
 	tenants         map[tenant.State]prometheus.Gauge
 }
 
@@ -88,13 +89,15 @@ func newStorage(reg prometheus.Registerer, redis bool) *storage {
 		Name: "usher_tenants", Help: "Tenants by state.",
 	}, []string{"state"})
 	s := &storage{
-		queries: map[string]prometheus.Observer{},
-		errors:  map[string]prometheus.Counter{},
-		retries: prometheus.NewCounter(prometheus.CounterOpts{Name: "usher_db_tx_retries_total", Help: "Transactions begun again because the database asked for it."}),
-		up:      map[string]prometheus.Gauge{depDatabase: up.WithLabelValues(depDatabase)},
-		schema:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "usher_schema_version", Help: "The version of the database's schema."}),
-		pending: prometheus.NewGauge(prometheus.GaugeOpts{Name: "usher_migrations_pending", Help: "Migrations that this binary has and the database lacks."}),
-		tenants: map[tenant.State]prometheus.Gauge{},
+		queries:  map[string]prometheus.Observer{},
+		errors:   map[string]prometheus.Counter{},
+		retries:  prometheus.NewCounter(prometheus.CounterOpts{Name: "usher_db_tx_retries_total", Help: "Transactions begun again because the database asked for it."}),
+		up:       map[string]prometheus.Gauge{depDatabase: up.WithLabelValues(depDatabase)},
+		schema:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "usher_schema_version", Help: "The version of the database's schema."}),
+		pending:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "usher_migrations_pending", Help: "Migrations that this binary has and the database lacks."}),
+		runs:     prometheus.NewGauge(prometheus.GaugeOpts{Name: "usher_flows_active", Help: "Runs that can be gone on with, in all of the database."}),
+		sessions: prometheus.NewGauge(prometheus.GaugeOpts{Name: "usher_sessions_active", Help: "Sessions that prove something, in all of the database."}),
+		tenants:  map[tenant.State]prometheus.Gauge{},
 	}
 	if redis {
 		s.up[depRedis] = up.WithLabelValues(depRedis)
@@ -108,7 +111,7 @@ func newStorage(reg prometheus.Registerer, redis bool) *storage {
 	for _, state := range []tenant.State{tenant.Active, tenant.Suspended} {
 		s.tenants[state] = tenants.WithLabelValues(string(state))
 	}
-	reg.MustRegister(queries, failed, s.retries, up, s.schema, s.pending, tenants)
+	reg.MustRegister(queries, failed, s.retries, up, s.schema, s.pending, s.runs, s.sessions, tenants)
 	return s
 }
 
@@ -176,6 +179,10 @@ func (s *storage) look(ctx context.Context, db *store.Store, count bool) {
 	}
 	if !count {
 		return
+	}
+	if runs, sessions, err := db.CountActive(ctx, time.Now()); err == nil {
+		s.runs.Set(float64(runs))
+		s.sessions.Set(float64(sessions))
 	}
 	if counted, err := db.CountTenants(ctx); err == nil {
 		for state, gauge := range s.tenants {

@@ -168,6 +168,14 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 		limiter = limit.Redis(client)
 		s.health.redis = func(ctx context.Context) error { return client.Do(ctx, client.B().Ping().Build()).Error() }
 	}
+	s.admin.OnPublish = m.engine.Published
+	s.admin.OnChange = func(d admin.Deed) {
+		m.engine.SessionsRevoked(true, d.Revoked)
+		// A change that was refused owes the audit log nothing.
+		if k := tenant.AsError(d.Err).Kind; d.Err == nil || k == tenant.Internal || k == tenant.Unavailable {
+			m.engine.Audited(d.Category(), d.Took, d.Err)
+		}
+	}
 	directory := tenant.NewDirectory(db, m.engine.DirectoryHooks(func(err error) {
 		e.Log.Warn("changes could not be followed; trying again", "error", err)
 	}), nil)

@@ -157,6 +157,9 @@ func (s *Service) revise(ctx context.Context, a Actor, slug string, r revision) 
 		}
 		return err
 	})
+	if s.OnPublish != nil && r.publish && (err != nil || done.Published != nil) {
+		s.OnPublish(a.Kind, err)
+	}
 	if err != nil {
 		return nil, err
 	}

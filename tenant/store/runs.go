@@ -135,3 +135,12 @@ func (s *Store) Runs(ctx context.Context, tenantID string, filter tenant.RunFilt
 	err := q.Order("r.id DESC").Limit(int64(page.Limit)).Scan(in(ctx, runRead))
 	return mapped(rows, (*runRow).pointer), refuse(err)
 }
+
+// CountActive implements [tenant.RunStore].
+func (s *Store) CountActive(ctx context.Context, now time.Time) (runs, sessions int, err error) {
+	err = s.read.NewRaw(`SELECT
+		(SELECT count(*) FROM flow_run WHERE walkable AND expires_at > ?0 AND status IN ('new', 'pending')),
+		(SELECT count(*) FROM session WHERE expires_at > ?0 AND idle_expires_at > ?0 AND revoked_at = 0)`, ms(now)).
+		Scan(in(ctx, runRead), &runs, &sessions)
+	return runs, sessions, refuse(err)
+}

@@ -71,7 +71,7 @@ func testIsolation(h *house) {
 
 	reads := theirs.reads(h, t)
 	covered(h.T, reflect.TypeFor[tenant.Store](), keys(reads), "TenantByHost", "TenantBySlug", "TenantByID", "Tenants", "CountTenants",
-		"ChangedSince", "GrantsOf", "GrantsIn", "SealAudit", "Purge", "Change", "Watch", "Ping", "Close", // which are about no tenant or all
+		"ChangedSince", "NewestChange", "CountActive", "GrantsOf", "GrantsIn", "SealAudit", "Purge", "Change", "Watch", "Ping", "Close", // which are about no tenant or all
 		"Versions", "Secrets", "Users", "CountUsersWithout", "Runs", "Sessions", "APIKeys", "AuditChain", "AuditHead", "RecordSignIn") // below
 	for name, read := range reads {
 		want, err := read()
