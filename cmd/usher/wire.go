@@ -262,6 +262,9 @@ func newHandler(e *env, c *serveCmd, m *metrics, s *server, engine *flowengine.E
 		})
 	}
 	onAdminHost("/graphql", surface.NewDoor("graphql", plainly, options).Raw(gql))
+	if e.Settings.Dev || c.Introspection {
+		onAdminHost("/graphiql/", surface.NewDoor("admin_ui", plainly, options).Raw(graph.GraphiQL()))
+	}
 	onAdminHost(setup.Path, surface.NewDoor("pages", plainly, options).Raw(setup.Handler(complete, e.Log)))
 	return mux, nil
 }
@@ -269,7 +272,7 @@ func newHandler(e *env, c *serveCmd, m *metrics, s *server, engine *flowengine.E
 // plainly says no where the handler behind the door wasn't asked.
 func plainly(e *tenant.Error, requestID string, _ any) (int, any) {
 	return surface.Status(e), map[string]any{"errors": []any{map[string]any{
-		"message": e.Message, "extensions": map[string]any{"reason": e.Reason, "request_id": requestID},
+		"message": e.Message, "extensions": map[string]any{"code": e.Kind, "reason": e.Reason, "requestId": requestID},
 	}}}
 }
 
