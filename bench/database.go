@@ -49,7 +49,7 @@ func onServer(ctx context.Context, server, statement string) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close(ctx) //nolint:errcheck // one statement, and it is done
+	defer c.Close(ctx)
 	_, err = c.Exec(ctx, statement)
 	return err
 }

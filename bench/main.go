@@ -37,6 +37,7 @@ func run(ctx context.Context) error {
 	databases := flag.String("databases", "sqlite,postgres", "which databases; PostgreSQL needs USHER_TEST_POSTGRES_URL")
 	out := flag.String("o", "", "write the results to this JSON file (default bench/results/local-<time>.json; none for -smoke)")
 	program := flag.String("program", "", "measure this binary and don't build one")
+	peers := flag.String("peers", "", "also measure the servers that this JSON file describes (see peers.go)")
 	keep := flag.Bool("keep", false, "keep the working directory, with the servers' logs")
 	child := flag.String("yard", "", "run the yardsticks on this database (what the bench starts itself)")
 	flag.Parse()
@@ -51,10 +52,13 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if b.others, err = readPeers(*peers); err != nil {
+		return err
+	}
 	if *keep {
 		fmt.Fprintln(os.Stderr, "working in", b.dir)
 	} else {
-		defer os.RemoveAll(b.dir)
+		defer func() { _ = os.RemoveAll(b.dir) }() // best effort
 	}
 	if err := b.everything(ctx, *databases, pattern); err != nil {
 		return err
@@ -72,9 +76,10 @@ type bench struct {
 	root      string // of the repository
 	dir       string // to work in, removed at the end
 	program   string
-	masterKey string // base64
-	apiKey    string // an operator's
-	hashes    map[string]string
+	masterKey string            // base64
+	apiKey    string            // an operator's
+	hashes    map[string]string // everybody's password, by algorithm
+	others    []peer
 }
 
 // plan is how much is done.
@@ -196,7 +201,7 @@ func aboutPostgres(ctx context.Context, server string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer c.Close(ctx) //nolint:errcheck // one query, and it is done
+	defer c.Close(ctx)
 	var version, fsync string
 	err = c.QueryRow(ctx, "SELECT current_setting('server_version'), current_setting('fsync')").Scan(&version, &fsync)
 	return strings.Fields(version)[0] + " with fsync " + fsync, err
@@ -218,7 +223,11 @@ func (b *bench) attempt(ctx context.Context, about row, run func() error) {
 // that is for people to look at.
 func (b *bench) finish(file string) error {
 	n := b.report.sum()
-	fmt.Printf("\n%d passed, %d failed, %d inconclusive, %d void, in %d s\n", n[pass], n[fail], n[inconclusive], n[void], b.report.Seconds)
+	if b.smoke {
+		fmt.Printf("\n%d figures, %d void, in %d s\n", len(b.report.Rows), n[void], b.report.Seconds)
+	} else {
+		fmt.Printf("\n%d passed, %d failed, %d inconclusive, %d void, in %d s\n", n[pass], n[fail], n[inconclusive], n[void], b.report.Seconds)
+	}
 	if file != "" {
 		if err := b.report.write(file); err != nil {
 			return err

@@ -96,7 +96,7 @@ func tail(file string) string {
 
 func (n *node) kill() {
 	_ = n.cmd.Process.Kill()
-	<-n.ended
+	<-n.ended //nolint:errcheck // killed, as it was told
 }
 
 // stop ends the server and says what it logged as an error meanwhile: a server

@@ -17,15 +17,19 @@ import (
 // meter reads the CPU that a process and, for PostgreSQL, the backends that
 // serve its database have used.
 type meter struct {
-	pid      int
+	pid      int       // 0 for none
 	database *backends // nil for SQLite, which works inside the process
+	others   []int     // more processes, of a peer
 }
 
 // reading is CPU used since the start, by process.
 type reading map[int]time.Duration
 
 func (m meter) read() (reading, error) {
-	pids := []int{m.pid}
+	pids := append([]int{m.pid}, m.others...)
+	if m.pid == 0 {
+		pids = m.others
+	}
 	if m.database != nil {
 		pids = append(pids, m.database.pids()...)
 	}

@@ -141,7 +141,7 @@ func (p *publisher) lost(ctx context.Context) (figure, error) {
 	if err != nil {
 		return figure{}, err
 	}
-	defer c.Close(ctx) //nolint:errcheck // done with it
+	defer c.Close(ctx)
 	var took []float64
 	for range max(2, p.plan.changes/10) {
 		p.usernames = !p.usernames

@@ -110,6 +110,9 @@ func (s *suite) storm(ctx context.Context) error {
 			return err
 		}
 		login := func(ctx context.Context) error { return n.door.login(ctx, argon) }
+		if err := resetPeak(n.meter.pid); err != nil {
+			return err
+		}
 		few, many := fmt.Sprintf("%d clients", cores), "64 clients"
 		r := interleave(ctx, s.rounds, s.hashSlice,
 			load(few, n.meter, cores, login),

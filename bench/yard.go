@@ -55,7 +55,7 @@ func backendsOf(ctx context.Context, database string) (*backends, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer c.Close(ctx) //nolint:errcheck // one query, and it is done
+	defer c.Close(ctx)
 	return findBackends(ctx, c)
 }
 

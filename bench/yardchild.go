@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -121,7 +122,7 @@ func yardMain(ctx context.Context, database string) error {
 		_, _ = os.Stdin.Read(make([]byte, 1))
 		_ = server.Close()
 	}()
-	if err := server.Serve(l); err != http.ErrServerClosed { //nolint:errorlint // as documented
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
