@@ -10,10 +10,10 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.9.0
 FUZZTIME ?= 30s
 
-.PHONY: help build run test lint generate generated-check bench bench-smoke fuzz vuln clean
+.PHONY: help build run test lint generate generate-breached generated-check bench bench-smoke fuzz vuln clean
 
 help: ## List what there is to do
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build bin/usher
 	@mkdir -p bin
@@ -34,7 +34,10 @@ $(TOOLS)/golangci-lint-%:
 	@mv $(TOOLS)/golangci-lint $@
 
 generate: ## Make what is generated anew: GraphQL, the configuration's schema, the table of settings
-	go generate ./...
+	go generate ./graph ./cmd/usher
+
+generate-breached: ## Build the list of common passwords anew, from npm packages
+	go generate ./tenant/breached
 
 generated-check: generate ## Fail when what is generated isn't what is committed
 	@changed=$$(git status --porcelain -- docs graph) && if [ -n "$$changed" ]; then \

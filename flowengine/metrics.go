@@ -30,6 +30,7 @@ type Metrics struct {
 
 	configCache, configErrors, configPublished *prometheus.CounterVec
 	configPropagation                          prometheus.Histogram
+	configGeneration                           prometheus.Gauge
 
 	lookups *prometheus.CounterVec
 	tenants *tenantLabel
@@ -146,6 +147,8 @@ func NewMetrics(reg prometheus.Registerer, o MetricsOptions) *Metrics {
 		configPublished:   r.counters("usher_config_publish_total", "Attempts to publish a configuration.", "origin", "outcome"),
 		configPropagation: r.histograms("usher_config_propagation_seconds", "From a change of a tenant until this node serves it.", []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}).WithLabelValues().(prometheus.Histogram),
 
+		configGeneration: r.gauges("usher_config_generation", "When the newest change of a tenant that this node has taken in was made, in unix milliseconds; nodes that agree serve the same.").WithLabelValues(),
+
 		lookups: r.counters("usher_tenant_host_lookups_total", "Lookups of tenants by host.", "outcome"),
 		tenants: newTenantLabel(reg, o),
 
@@ -235,9 +238,10 @@ func (m *Metrics) DirectoryHooks(failed func(error)) tenant.DirectoryHooks {
 		byOutcome[o] = m.lookups.WithLabelValues(string(o))
 	}
 	return tenant.DirectoryHooks{
-		Lookup:  func(o tenant.LookupOutcome) { byOutcome[o].Inc() },
-		Changed: func(_ *tenant.Tenant, after time.Duration) { m.configPropagation.Observe(after.Seconds()) },
-		Failed:  failed,
+		Lookup:   func(o tenant.LookupOutcome) { byOutcome[o].Inc() },
+		Changed:  func(_ *tenant.Tenant, after time.Duration) { m.configPropagation.Observe(after.Seconds()) },
+		Followed: func(newest time.Time) { m.configGeneration.Set(float64(newest.UnixMilli())) },
+		Failed:   failed,
 	}
 }
 

@@ -21,7 +21,7 @@ func BenchmarkDecision(b *testing.B) {
 			c.grants = append(c.grants, tenant.Grant{Role: tenant.Editor, Domain: fmt.Sprintf("0198c0de-0000-7000-8000-%012d", i)})
 		}
 		last := c.grants[tenants-1].Domain
-		b.Run(fmt.Sprintf("of %d tenants", tenants), func(b *testing.B) {
+		b.Run(fmt.Sprintf("caller with %d grants", tenants), func(b *testing.B) {
 			for b.Loop() {
 				if err := h.decide(c.rolesIn(last, "admin"), ObjectConfig, ActionWrite); err != nil {
 					b.Fatal(err)

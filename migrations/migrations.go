@@ -86,7 +86,7 @@ func Up(ctx context.Context, db *bun.DB) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close() //nolint:errcheck // gives it back to the pool
+	defer conn.Close()
 	if db.Dialect().Name() != dialect.PG {
 		var patience int
 		if err := conn.QueryRowContext(ctx, "PRAGMA busy_timeout").Scan(&patience); err != nil {

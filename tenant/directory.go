@@ -45,6 +45,9 @@ type DirectoryHooks struct {
 	// Changed says that a tenant that was known is served in a newer revision,
 	// and how long after the change that is.
 	Changed func(t *Tenant, after time.Duration)
+	// Followed says, every two seconds or so, that all changes up to a time have
+	// been taken in.
+	Followed func(newest time.Time)
 	// Failed says that a change could not be followed; the poll tries again.
 	Failed func(error)
 }
@@ -91,6 +94,9 @@ func NewDirectory(store Store, hooks DirectoryHooks, now func() time.Time) *Dire
 	}
 	if hooks.Changed == nil {
 		hooks.Changed = func(*Tenant, time.Duration) {}
+	}
+	if hooks.Followed == nil {
+		hooks.Followed = func(time.Time) {}
 	}
 	if hooks.Failed == nil {
 		hooks.Failed = func(error) {}
@@ -314,6 +320,11 @@ func (d *Directory) heard() {
 // the next poll has to look.
 func (d *Directory) poll(ctx context.Context, since time.Time) time.Time {
 	begun := d.now()
+	newest, err := d.store.NewestChange(ctx) // before the changes are asked for, so that it promises none too many
+	if err != nil {
+		d.hooks.Failed(err)
+		return since
+	}
 	revisions, err := d.store.ChangedSince(ctx, since.Add(-pollOverlap))
 	for id, revision := range revisions {
 		if t, ok := d.ids.Load(id); ok && t.(*Tenant).Revision != revision {
@@ -325,6 +336,7 @@ func (d *Directory) poll(ctx context.Context, since time.Time) time.Time {
 		d.hooks.Failed(err)
 		return since
 	}
+	d.hooks.Followed(newest)
 	return begun
 }
 

@@ -16,7 +16,7 @@ const crockford = "0123456789abcdefghjkmnpqrstvwxyz"
 func UUIDv7(at time.Time, random [10]byte) string {
 	var b [16]byte
 	var ms [8]byte
-	binary.BigEndian.PutUint64(ms[:], uint64(at.UnixMilli())) //nolint:gosec // a date after 1970
+	binary.BigEndian.PutUint64(ms[:], uint64(at.UnixMilli()))
 	copy(b[:6], ms[2:])
 	copy(b[6:], random[:])
 	b[6] = b[6]&0x0f | 0x70
@@ -70,7 +70,7 @@ func ParsePFID(s string) (PFID, error) {
 	}
 	hi := binary.BigEndian.Uint64(head[:8])
 	return PFID{
-		At:        int64(hi >> 14), //nolint:gosec // 50 bits
+		At:        int64(hi >> 14),
 		Partition: uint32(hi&(1<<14-1))<<16 | uint32(binary.BigEndian.Uint16(head[8:])),
 		Random:    tail,
 	}, nil
@@ -122,7 +122,7 @@ func decode80(s string) (out [10]byte, ok bool) {
 			if i < 0 {
 				return out, false
 			}
-			v = v<<5 | uint64(i) //nolint:gosec // 0..31
+			v = v<<5 | uint64(i)
 		}
 		for k := range 5 {
 			out[half*5+k] = byte(v >> (32 - 8*k)) //nolint:gosec // one byte of it

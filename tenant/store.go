@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -63,6 +64,8 @@ type TenantReader interface {
 	// later, so that a node which missed a notification finds out. Deleted
 	// tenants are listed with revision 0.
 	ChangedSince(ctx context.Context, at time.Time) (map[string]int64, error)
+	// NewestChange is when a tenant last changed; zero when none ever did.
+	NewestChange(ctx context.Context) (time.Time, error)
 }
 
 // ConfigReader reads configurations.
@@ -114,10 +117,6 @@ type UserReader interface {
 	// UsersDue lists users, over all tenants, whose DeleteAt or AnonymizeAt has
 	// come; at most limit of each.
 	UsersDue(ctx context.Context, at time.Time, limit int) ([]DueUser, error)
-	// CountLockedOut counts the active users who have no identity of the given
-	// kinds, or no authenticator of the given types; authenticators nil means
-	// that none is needed.
-	CountLockedOut(ctx context.Context, tenantID string, kinds, authenticators []string) (int, error)
 	// CountUsersWithout counts the active users to whom none of the ways in
 	// without is open; with narrows them to those to whom one of these is, and
 	// is nil for all.
@@ -129,6 +128,14 @@ type UserReader interface {
 type WayIn struct {
 	Kind           string
 	Authenticators []string // nil when none is needed
+}
+
+// Within says whether whoever can take the way w can take the other one too.
+func (w WayIn) Within(other WayIn) bool {
+	if w.Kind != other.Kind || other.Authenticators == nil {
+		return w.Kind == other.Kind
+	}
+	return w.Authenticators != nil && !slices.ContainsFunc(w.Authenticators, func(a string) bool { return !slices.Contains(other.Authenticators, a) })
 }
 
 // Loaded is all that a move of a run starts from.
@@ -167,6 +174,9 @@ type RunStore interface {
 	// ids empty means that news may have been lost.
 	TellRun(ctx context.Context, tenantID, runID string) error
 	WatchRuns(ctx context.Context, told func(tenantID, runID string)) error
+	// CountActive counts, over all tenants, the runs that can be gone on with
+	// and the sessions that prove something at a time.
+	CountActive(ctx context.Context, at time.Time) (runs, sessions int, err error)
 	// Purge forgets, over all tenants and in bounded transactions, what has
 	// outlived its use: states of ended runs, runs that nobody finished (they
 	// become cancelled and are returned, at most limit of them), sessions long

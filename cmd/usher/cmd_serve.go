@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"runtime"
 	"strconv"
+	"time"
 )
 
 type serveCmd struct {
@@ -38,7 +39,7 @@ func (c *serveCmd) Run(ctx context.Context, e *env) (err error) {
 		return err
 	}
 	if c.HashWorkers <= 0 {
-		c.HashWorkers = runtime.NumCPU()
+		c.HashWorkers = runtime.GOMAXPROCS(0) // the cores that this process may use
 	}
 	if c.HashQueue <= 0 {
 		c.HashQueue = 16 * c.HashWorkers
@@ -52,11 +53,6 @@ func (c *serveCmd) Run(ctx context.Context, e *env) (err error) {
 		return err
 	}
 	defer srv.close()
-	first, err := firstStart(ctx, e, c, srv.app)
-	if err != nil {
-		return err
-	}
-
 	public, err := listen(ctx, c.Listen, srv.handler, e.Log)
 	if err != nil {
 		return err
@@ -68,6 +64,11 @@ func (c *serveCmd) Run(ctx context.Context, e *env) (err error) {
 		return err
 	}
 	defer telemetry.Close()
+	// Only now: what a start makes and shows once must not be lost to a taken port.
+	first, err := firstStart(ctx, e, c, srv.app)
+	if err != nil {
+		return err
+	}
 	if s.Dev {
 		s.devPort = portOf(public.Addr())
 		if _, err := fmt.Fprint(e.Stdout, first.tryNext(s, telemetry.Addr().String())); err != nil {
@@ -78,11 +79,16 @@ func (c *serveCmd) Run(ctx context.Context, e *env) (err error) {
 	// Jobs outlive the listeners: what the last request leaves is still chained.
 	jobs, stop := context.WithCancel(context.WithoutCancel(ctx))
 	running := runAll(jobs, srv.background, func(err error) { e.Log.Error("a job ended", "error", err) })
+	time.AfterFunc(settleAfter, settle)
 	err = serveUntil(ctx, public, telemetry, srv.health, c.ShutdownDelay, c.ShutdownTimeout, e.Log)
 	stop()
 	running.Wait()
 	return err
 }
+
+// settleAfter is how long after the start its memory is given back: later than
+// the first requests, which shouldn't wait for it.
+const settleAfter = 3 * time.Second
 
 func portOf(a net.Addr) int {
 	_, port, _ := net.SplitHostPort(a.String())

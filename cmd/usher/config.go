@@ -40,7 +40,7 @@ type serving struct {
 	Listen          string        `default:"127.0.0.1:8080" placeholder:"ADDRESS" help:"Where users and admins are served. Port 0 picks a free one; the log says which."`
 	MetricsListen   string        `default:"127.0.0.1:9464" placeholder:"ADDRESS" help:"Where /metrics and the reasons of /healthz are served. Never make it public."`
 	RedisURL        string        `name:"redis-url" placeholder:"URL" help:"Keep rate limits in this Redis instead of in the database: redis://HOST:PORT/DB."`
-	TrustedProxies  []string      `placeholder:"CIDR,..." help:"The proxies whose X-Forwarded-For, -Proto and -Host are believed."`
+	TrustedProxies  []string      `placeholder:"CIDR,..." help:"The proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses or networks."`
 	HashWorkers     int           `default:"0" help:"How many passwords are hashed at once; 0 for one per core. Each takes 19 MiB while it works."`
 	HashQueue       int           `default:"0" help:"How many more may wait for that before logins are answered with 503; 0 for 16 per worker."`
 	TenantSlots     int           `default:"200" help:"How many tenants have metrics of their own; 0 for none, 1000 at most."`

@@ -102,7 +102,7 @@ func TestCommandLine(t *testing.T) {
 	dir := t.TempDir()
 	db := "sqlite:" + filepath.Join(dir, "none", "usher.db")
 	loose := filepath.Join(dir, "loose.key")
-	if err := os.WriteFile(loose, []byte("x"), 0o644); err != nil { //nolint:gosec // that is the point
+	if err := os.WriteFile(loose, []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {

@@ -146,6 +146,7 @@ func (f firstly) tryNext(s *settings, metrics string) string {
 	} else {
 		say("Operator      made at an earlier start; for a new one: usher tenant bootstrap --dev --database-url %s --email you@example.com", s.DatabaseURL)
 	}
+	say("GraphiQL      %s", s.adminURL("/graphiql/"))
 	say("Metrics       http://%s/metrics\n", metrics)
 	return b.String()
 }

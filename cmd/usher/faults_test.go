@@ -362,6 +362,55 @@ func cutListeners(ctx context.Context, t *testing.T, databaseURL string) (n int)
 	return n
 }
 
+func TestRedisKeepsTheLimits(t *testing.T) {
+	address, err := url.Parse(testenv.Redis(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWire(t, address.Host)
+	address.Host = w.Addr().String()
+	environ := append(dev(t, testenv.SQLite(t)), "USHER_REDIS_URL="+address.String())
+	n := serveNode(t, environ)
+	must(t, 200)(signup(n, "ada"))
+
+	// Ten passwords a minute may be tried, the one at the sign-up included; the
+	// next isn't looked at.
+	guess := func() *reply {
+		r, err := call("POST", n.demo(flowsPath), nil, `{"type":"login","batch_input":[
+			{"identification":"username","login_id":"ada"},{"authentication":"primary_password","password":"a guess"}]}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	for i := range 9 {
+		if r := guess(); r.Status != 401 {
+			t.Fatalf("guess %d: %d %s", i+1, r.Status, r.Body)
+		}
+	}
+	if r := guess(); r.Status != 429 || r.Header.Get("Retry-After") == "" {
+		t.Errorf("%d %v %s", r.Status, r.Header, r.Body)
+	}
+
+	// Without Redis nobody guesses, and it shows.
+	w.cut(true)
+	eventually(t, promised, "not ready", func() bool {
+		r, err := call("GET", "http://"+n.Metrics+"/healthz/ready", nil, "")
+		return err == nil && r.Status == 503 && strings.Contains(string(r.Body), "Redis")
+	})
+	if r := guess(); r.Status != 503 || r.Header.Get("Retry-After") == "" {
+		t.Errorf("%d %v %s", r.Status, r.Header, r.Body)
+	}
+	w.cut(false)
+	eventually(t, promised, "ready again", func() bool {
+		r, err := call("GET", "http://"+n.Metrics+"/healthz/ready", nil, "")
+		return err == nil && r.Status == 200
+	})
+	if r := guess(); r.Status != 429 {
+		t.Errorf("the limit was forgotten: %d %s", r.Status, r.Body)
+	}
+}
+
 func TestShutdownFinishesWhatIsUnderWay(t *testing.T) {
 	const requests = 12
 	environ := dev(t, testenv.SQLite(t))
@@ -415,6 +464,31 @@ func TestDrainingServesOnAndASecondSignalEndsAtOnce(t *testing.T) {
 	}
 	if s, ok := n.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || s.Signal() != syscall.SIGTERM {
 		t.Errorf("it ended with %v", n.cmd.ProcessState)
+	}
+}
+
+func TestHugeHeadersAreRefused(t *testing.T) {
+	n := serveNode(t, dev(t, testenv.SQLite(t)))
+	must(t, 431)(call("GET", n.demo("/api/v1/session"), map[string]string{"X-Huge": strings.Repeat("x", 64<<10)}, ""))
+	must(t, 401)(call("GET", n.demo("/api/v1/session"), nil, ""))
+}
+
+// A taken port costs nothing: what a first start shows once is shown by the next.
+func TestTakenPort(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	environ := dev(t, testenv.SQLite(t))
+	if n, err := startNode(context.Background(), t.TempDir(), append(cleanEnviron(), environ...), "--listen", taken.Addr().String()); err == nil {
+		n.kill()
+		t.Fatal("it started")
+	} else if !strings.Contains(err.Error(), "address already in use") {
+		t.Error(err)
+	}
+	if n := serveNode(t, environ); !strings.Contains(n.out.String(), "(shown this once)") {
+		t.Errorf("the operator's password was lost:\n%s", n.out)
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,14 +18,21 @@ import (
 type health struct {
 	ping   func(context.Context) error                       // the database answers
 	schema func(context.Context) (have, want int64, _ error) // its schema
+	redis  func(context.Context) error                       // Redis answers; nil without one
 
 	started  atomic.Bool
 	draining atomic.Bool
 
 	mu      sync.Mutex // held while checking, so that one check serves all who ask
 	checked time.Time
-	reason  string // "" when the database is usable
+	missing map[string]string // what is wrong with a dependency, by its name
 }
+
+// What the process depends on, as metrics name it.
+const (
+	depDatabase = "database"
+	depRedis    = "redis"
+)
 
 // How long a check may take and how long it is believed. Together they bound how
 // late the database's return is seen.
@@ -32,20 +41,27 @@ const (
 	pingBelief  = time.Second
 )
 
-// database says what is wrong with the database, "" for nothing.
-func (h *health) database() string {
+// dependencies says what is wrong with each that can't be used, by its name.
+func (h *health) dependencies() map[string]string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if time.Since(h.checked) < pingBelief {
-		return h.reason
+		return h.missing
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), pingTimeout)
 	defer cancel()
-	h.reason = h.check(ctx)
+	h.missing = map[string]string{}
+	if reason := h.check(ctx); reason != "" {
+		h.missing[depDatabase] = reason
+	}
+	if h.redis != nil && h.redis(ctx) != nil {
+		h.missing[depRedis] = "Redis does not answer"
+	}
 	h.checked = time.Now()
-	return h.reason
+	return h.missing
 }
 
+// check says what is wrong with the database, "" for nothing.
 func (h *health) check(ctx context.Context) string {
 	if err := h.ping(ctx); err != nil {
 		return "the database does not answer"
@@ -69,8 +85,9 @@ func (h *health) readiness() []string {
 	if h.draining.Load() {
 		reasons = append(reasons, "draining")
 	}
-	if r := h.database(); r != "" {
-		reasons = append(reasons, r)
+	missing := h.dependencies()
+	for _, name := range slices.Sorted(maps.Keys(missing)) {
+		reasons = append(reasons, missing[name])
 	}
 	return reasons
 }

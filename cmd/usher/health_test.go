@@ -13,7 +13,7 @@ import (
 func TestHealth(t *testing.T) {
 	type world struct {
 		started, draining bool
-		ping              error
+		ping, redis       error
 		have, want        int64
 	}
 	for name, c := range map[string]struct {
@@ -25,12 +25,14 @@ func TestHealth(t *testing.T) {
 		"starting":      {world{have: 3, want: 3}, 200, 503, 503, "starting"},
 		"draining":      {world{started: true, draining: true, have: 3, want: 3}, 200, 503, 200, "draining"},
 		"database gone": {world{started: true, ping: errors.New("refused"), have: 3, want: 3}, 200, 503, 200, "the database does not answer"},
+		"redis gone":    {world{started: true, redis: errors.New("refused"), have: 3, want: 3}, 200, 503, 200, "Redis does not answer"},
 		"newer schema":  {world{started: true, have: 4, want: 3}, 200, 503, 200, "the database's schema is 4, this binary needs 3"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := &health{
 				ping:   func(context.Context) error { return c.ping },
 				schema: func(context.Context) (int64, int64, error) { return c.have, c.want, nil },
+				redis:  func(context.Context) error { return c.redis },
 			}
 			h.started.Store(c.started)
 			h.draining.Store(c.draining)
@@ -64,13 +66,13 @@ func TestHealthAsksTheDatabaseOncePerSecond(t *testing.T) {
 		schema: func(context.Context) (int64, int64, error) { return 1, 1, nil },
 	}
 	for range 100 {
-		h.database()
+		h.dependencies()
 	}
 	if asked != 1 {
 		t.Errorf("asked %d times", asked)
 	}
 	h.checked = time.Now().Add(-pingBelief)
-	h.database()
+	h.dependencies()
 	if asked != 2 {
 		t.Errorf("an old answer was believed")
 	}

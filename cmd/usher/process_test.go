@@ -98,7 +98,7 @@ func startNode(ctx context.Context, dir string, environ []string, args ...string
 		n.Listen, n.Metrics = addresses[0], addresses[1]
 		return n, nil
 	case <-n.ended:
-		return nil, fmt.Errorf("it ended before it was ready: %v\n%s", n.err, n.out)
+		return nil, fmt.Errorf("it ended before it was ready: %w\n%s", n.err, n.out)
 	case <-time.After(patience):
 		n.kill()
 		return nil, fmt.Errorf("it is not ready:\n%s", n.out)

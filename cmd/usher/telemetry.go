@@ -61,8 +61,10 @@ type storage struct {
 	errors  map[string]prometheus.Counter
 	retries prometheus.Counter
 
-	up, schema, pending prometheus.Gauge
-	tenants             map[tenant.State]prometheus.Gauge
+	up              map[string]prometheus.Gauge
+	schema, pending prometheus.Gauge
+	runs, sessions  prometheus.Gauge
+	tenants         map[tenant.State]prometheus.Gauge
 }
 
 // The kinds of failed statement.
@@ -72,7 +74,7 @@ const (
 	dbOther       = "other"
 )
 
-func newStorage(reg prometheus.Registerer) *storage {
+func newStorage(reg prometheus.Registerer, redis bool) *storage {
 	queries := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "usher_db_query_duration_seconds", Help: "How long statements took, by what they are for.",
 		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1, 5},
@@ -87,13 +89,18 @@ func newStorage(reg prometheus.Registerer) *storage {
 		Name: "usher_tenants", Help: "Tenants by state.",
 	}, []string{"state"})
 	s := &storage{
-		queries: map[string]prometheus.Observer{},
-		errors:  map[string]prometheus.Counter{},
-		retries: prometheus.NewCounter(prometheus.CounterOpts{Name: "usher_db_tx_retries_total", Help: "Transactions begun again because the database asked for it."}),
-		up:      up.WithLabelValues("database"),
-		schema:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "usher_schema_version", Help: "The version of the database's schema."}),
-		pending: prometheus.NewGauge(prometheus.GaugeOpts{Name: "usher_migrations_pending", Help: "Migrations that this binary has and the database lacks."}),
-		tenants: map[tenant.State]prometheus.Gauge{},
+		queries:  map[string]prometheus.Observer{},
+		errors:   map[string]prometheus.Counter{},
+		retries:  prometheus.NewCounter(prometheus.CounterOpts{Name: "usher_db_tx_retries_total", Help: "Transactions begun again because the database asked for it."}),
+		up:       map[string]prometheus.Gauge{depDatabase: up.WithLabelValues(depDatabase)},
+		schema:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "usher_schema_version", Help: "The version of the database's schema."}),
+		pending:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "usher_migrations_pending", Help: "Migrations that this binary has and the database lacks."}),
+		runs:     prometheus.NewGauge(prometheus.GaugeOpts{Name: "usher_flows_active", Help: "Runs that can be gone on with, in all of the database."}),
+		sessions: prometheus.NewGauge(prometheus.GaugeOpts{Name: "usher_sessions_active", Help: "Sessions that prove something, in all of the database."}),
+		tenants:  map[tenant.State]prometheus.Gauge{},
+	}
+	if redis {
+		s.up[depRedis] = up.WithLabelValues(depRedis)
 	}
 	for _, g := range store.Groups() {
 		s.queries[g] = queries.WithLabelValues(g)
@@ -104,8 +111,21 @@ func newStorage(reg prometheus.Registerer) *storage {
 	for _, state := range []tenant.State{tenant.Active, tenant.Suspended} {
 		s.tenants[state] = tenants.WithLabelValues(string(state))
 	}
-	reg.MustRegister(queries, failed, s.retries, up, s.schema, s.pending, tenants)
+	reg.MustRegister(queries, failed, s.retries, up, s.schema, s.pending, s.runs, s.sessions, tenants)
 	return s
+}
+
+// watchPool adds what the connections to the database are doing; it is read when
+// it is scraped.
+func (s *storage) watchPool(reg prometheus.Registerer, connections func() (busy, most int)) {
+	reg.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "usher_db_connections", Help: "Connections to the database that are in use.",
+		}, func() float64 { busy, _ := connections(); return float64(busy) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "usher_db_connections_max", Help: "Connections to the database that there may be.",
+		}, func() float64 { _, most := connections(); return float64(most) }),
+	)
 }
 
 // query is for store.Options.OnQuery.
@@ -132,9 +152,14 @@ func (s *storage) watch(ctx context.Context, db *store.Store, h *health) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for n := 0; ; n++ {
-		s.up.Set(0)
-		if h.database() == "" {
-			s.up.Set(1)
+		missing := h.dependencies()
+		for name, gauge := range s.up {
+			gauge.Set(1)
+			if missing[name] != "" {
+				gauge.Set(0)
+			}
+		}
+		if missing[depDatabase] == "" {
 			s.look(ctx, db, n%countEvery == 0)
 		}
 		select {
@@ -154,6 +179,10 @@ func (s *storage) look(ctx context.Context, db *store.Store, count bool) {
 	}
 	if !count {
 		return
+	}
+	if runs, sessions, err := db.CountActive(ctx, time.Now()); err == nil {
+		s.runs.Set(float64(runs))
+		s.sessions.Set(float64(sessions))
 	}
 	if counted, err := db.CountTenants(ctx); err == nil {
 		for state, gauge := range s.tenants {

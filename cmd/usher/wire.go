@@ -56,7 +56,7 @@ func withApp(ctx context.Context, e *env, run func(*app) error) error {
 	if err := checkSchema(ctx, db); err != nil {
 		return err
 	}
-	a, err := newApp(ctx, e, db, secret.HasherOptions{Workers: runtime.NumCPU()})
+	a, err := newApp(ctx, e, db, secret.HasherOptions{Workers: runtime.GOMAXPROCS(0)})
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func newMetrics(s *serving) *metrics {
 		registry: r,
 		engine:   flowengine.NewMetrics(r, flowengine.MetricsOptions{TenantSlots: s.TenantSlots}),
 		http:     surface.NewMetrics(r),
-		storage:  newStorage(r),
+		storage:  newStorage(r, s.RedisURL != ""),
 		graphql:  newGraphQLMetrics(r),
 		hooks:    hook.NewMetrics(r),
 	}
@@ -144,13 +144,13 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 			s.close()
 		}
 	}()
-
 	m := newMetrics(&c.serving)
 	db, err := openStore(ctx, e, m)
 	if err != nil {
 		return nil, err
 	}
 	closeWith(func() { _ = db.Close() })
+	m.storage.watchPool(m.registry, db.Connections)
 	if err := prepareSchema(ctx, db, c.AutoMigrate); err != nil {
 		return nil, err
 	}
@@ -162,6 +162,7 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 	}
 	closeWith(s.hasher.Close)
 
+	s.health = &health{ping: db.Ping, schema: db.SchemaVersion}
 	limiter := limit.SQL(db.DB())
 	if c.RedisURL != "" {
 		client, err := openRedis(c.RedisURL)
@@ -170,6 +171,15 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 		}
 		closeWith(client.Close)
 		limiter = limit.Redis(client)
+		s.health.redis = func(ctx context.Context) error { return client.Do(ctx, client.B().Ping().Build()).Error() }
+	}
+	s.admin.OnPublish = m.engine.Published
+	s.admin.OnChange = func(d admin.Deed) {
+		m.engine.SessionsRevoked(true, d.Revoked)
+		// A change that was refused owes the audit log nothing.
+		if k := tenant.AsError(d.Err).Kind; d.Err == nil || k == tenant.Internal || k == tenant.Unavailable {
+			m.engine.Audited(d.Category(), d.Took, d.Err)
+		}
 	}
 	directory := tenant.NewDirectory(db, m.engine.DirectoryHooks(func(err error) {
 		e.Log.Warn("changes could not be followed; trying again", "error", err)
@@ -196,7 +206,6 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.health = &health{ping: db.Ping, schema: db.SchemaVersion}
 	s.telemetry = telemetryHandler(m.registry, s.health)
 	s.handler, err = newHandler(e, c, m, s, engine, directory)
 	if err != nil {
@@ -281,6 +290,9 @@ func newHandler(e *env, c *serveCmd, m *metrics, s *server, engine *flowengine.E
 		})
 	}
 	onAdminHost("/graphql", surface.NewDoor("graphql", plainly, options).Raw(gql))
+	if e.Settings.Dev || c.Introspection {
+		onAdminHost("/graphiql/", surface.NewDoor("admin_ui", plainly, options).Raw(graph.GraphiQL()))
+	}
 	onAdminHost(setup.Path, surface.NewDoor("pages", plainly, options).Raw(setup.Handler(complete, e.Log)))
 	return mux, nil
 }
@@ -288,7 +300,7 @@ func newHandler(e *env, c *serveCmd, m *metrics, s *server, engine *flowengine.E
 // plainly says no where the handler behind the door wasn't asked.
 func plainly(e *tenant.Error, requestID string, _ any) (int, any) {
 	return surface.Status(e), map[string]any{"errors": []any{map[string]any{
-		"message": e.Message, "extensions": map[string]any{"reason": e.Reason, "request_id": requestID},
+		"message": e.Message, "extensions": map[string]any{"code": e.Kind, "reason": e.Reason, "requestId": requestID},
 	}}}
 }
 

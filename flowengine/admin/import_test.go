@@ -189,6 +189,9 @@ func TestImportRefusesDocuments(t *testing.T) {
 	_, err := b.ImportUsers(b.ctx, ann, "nobody", strings.NewReader("{}"), admin.Import{})
 	refused(t, err, tenant.ErrTenantNotFound)
 
+	_, err = b.ImportUsers(b.ctx, ann, "admin", strings.NewReader(`{"upsert":true,"users":[]}`), admin.Import{})
+	refused(t, err, tenant.ErrForbidden)
+
 	ctx, cancel := context.WithCancel(b.ctx)
 	cancel()
 	if _, err := b.ImportUsers(ctx, ann, "acme", strings.NewReader("{}"), admin.Import{}); err == nil {

@@ -10,67 +10,6 @@ import (
 	"github.com/usher-id/usher/tenant/secret"
 )
 
-// incoming is one record of an import, read and checked: what a user is to be.
-type incoming struct {
-	index    int
-	errors   []tenant.Problem
-	warnings []tenant.Problem
-
-	id     string         // of the user; "" when it doesn't matter
-	keys   []tenant.Claim // whose user it is, if there is one
-	upsert bool           // then change the user
-
-	identities  []wanted
-	kinds       []string // of identities that an update replaces; nil for all
-	credentials []credential
-	types       []string // of authenticators that an update replaces; none for nil
-	attributes  tenant.UserAttributes
-	merge       bool             // an update merges the attributes instead of replacing them
-	disabled    *bool            // nil leaves it
-	reason      string           // of disabled
-	access      *tenant.Access   // nil leaves it
-	created     time.Time        // zero for now
-	updated     time.Time        // zero for now
-	updateNotes []tenant.Problem // warnings in case of an update
-}
-
-// wanted is a login id that a user is to have. Its ids are filled in later.
-type wanted struct {
-	tenant.Identity
-	place        string // pointer, for problems
-	keepVerified bool   // an update leaves it as verified as it is
-}
-
-// claims are what the login id must have to itself: its value, and its key
-// where that is another.
-func (n *wanted) claims() []tenant.Claim { return claimsOf(&n.Identity) }
-
-func claimsOf(i *tenant.Identity) []tenant.Claim {
-	if i.Key == "" || i.Key == i.Value {
-		return []tenant.Claim{i.Claim}
-	}
-	return []tenant.Claim{i.Claim, {Kind: i.Kind, Value: i.Key}}
-}
-
-// credential is an authenticator to be made.
-type credential struct {
-	typ     string
-	kept    string // as it is: the hash of a password, an address, the record of a passkey
-	sealed  string // is sealed: what flowengine/flow says of authenticator apps and recovery codes
-	created time.Time
-	updated time.Time // zero for created
-
-	mustChange bool // of a password
-}
-
-func (r *incoming) fail(pointer, reason, format string, args ...any) {
-	r.errors = append(r.errors, tenant.Problem{Pointer: pointer, Reason: reason, Message: fmt.Sprintf(format, args...)})
-}
-
-func (r *incoming) warn(pointer, reason, format string, args ...any) {
-	r.warnings = append(r.warnings, tenant.Problem{Pointer: pointer, Reason: reason, Message: fmt.Sprintf(format, args...)})
-}
-
 // batchWriter writes one batch. It is made anew when the transaction is.
 type batchWriter struct {
 	*importer

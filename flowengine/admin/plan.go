@@ -47,7 +47,7 @@ func (u UserImpact) refusal() error {
 	if u.LastAdmin {
 		words = "the last operator would lose their way in; to publish all the same give the reason in force"
 	}
-	return tenant.ErrLastWayIn.Says("%s", words).With("losing", u.Losing).With("locked_out", u.LockedOutThen).With("last_admin", u.LastAdmin)
+	return tenant.ErrLastWayIn.Says("%s", words).With("losing", u.Losing).With("last_admin", u.LastAdmin)
 }
 
 // Plan says what publishing the draft would do; an empty plan without one.
@@ -69,7 +69,7 @@ func (s *Service) plan(ctx context.Context, st *standing, cfg *tenant.Config) (*
 	before, _ := flow.Compile(st.published) // nil when an older Usher let it pass
 	p.Flows = flowChanges(before, program)
 	var err error
-	p.Users, err = s.impact(ctx, st, program)
+	p.Users, err = s.impact(ctx, st, before, program)
 	return p, err
 }
 
@@ -115,27 +115,28 @@ func flowJSON(f *tenant.Flow) json.RawMessage {
 }
 
 // impact counts who would be locked out.
-func (s *Service) impact(ctx context.Context, st *standing, then *flow.Program) (UserImpact, error) {
-	var u UserImpact
-	var now []tenant.WayIn
-	if before, problems := flow.Compile(st.published); len(problems) == 0 {
-		now = waysIn(before)
+func (s *Service) impact(ctx context.Context, st *standing, before, after *flow.Program) (UserImpact, error) {
+	now, then := waysIn(before), waysIn(after)
+	u, err := s.risk(ctx, st.t, now, then)
+	if err != nil {
+		return u, err
 	}
-	after := waysIn(then)
-	var err error
 	if u.LockedOutNow, err = s.Store.CountUsersWithout(ctx, st.t.ID, nil, now); err != nil {
 		return u, err
 	}
-	if u.LockedOutThen, err = s.Store.CountUsersWithout(ctx, st.t.ID, nil, after); err != nil {
-		return u, err
+	u.LockedOutThen, err = s.Store.CountUsersWithout(ctx, st.t.ID, nil, then)
+	return u, err
+}
+
+// risk is what publishing may be refused for. It reads users only when a way in
+// is closed, which most changes don't.
+func (s *Service) risk(ctx context.Context, t *tenant.Tenant, now, then []tenant.WayIn) (u UserImpact, err error) {
+	closed := slices.ContainsFunc(now, func(w tenant.WayIn) bool { return !slices.ContainsFunc(then, w.Within) })
+	if !closed {
+		return u, nil
 	}
-	if len(now) > 0 {
-		if u.Losing, err = s.Store.CountUsersWithout(ctx, st.t.ID, now, after); err != nil {
-			return u, err
-		}
-	}
-	if st.t.Slug == tenant.AdminSlug {
-		u.LastAdmin, err = s.lastAdminLoses(ctx, st.t, now, after)
+	if u.Losing, err = s.Store.CountUsersWithout(ctx, t.ID, now, then); err == nil && t.Slug == tenant.AdminSlug {
+		u.LastAdmin, err = s.lastAdminLoses(ctx, t, now, then)
 	}
 	return u, err
 }
@@ -189,6 +190,9 @@ func open(ways []tenant.WayIn, u *tenant.UserRecord) bool {
 // waysIn lists how the login flows let users in: by which identification, and
 // with which authenticators in the first step that asks for any.
 func waysIn(p *flow.Program) []tenant.WayIn {
+	if p == nil { // what doesn't compile lets nobody in
+		return nil
+	}
 	var out []tenant.WayIn
 	for _, ref := range p.Flows() {
 		if ref.Type != tenant.Login {
@@ -230,4 +234,15 @@ func proofs(steps []tenant.Step) []string {
 		}
 	}
 	return nil
+}
+
+// union is the names in either list, in the order of the first.
+func union(a, b []tenant.FlowRef) []tenant.FlowRef {
+	out := slices.Clone(a)
+	for _, ref := range b {
+		if !slices.Contains(out, ref) {
+			out = append(out, ref)
+		}
+	}
+	return out
 }

@@ -25,7 +25,22 @@ type Service struct {
 	Limiter limit.Limiter // knows who is locked out
 
 	Messages *deliver.Worker // nil where no messages are sent, as on the command line
+
+	// For metrics; may be nil.
+	OnChange  func(Deed)                           // hears of every change that was tried
+	OnPublish func(by tenant.ActorKind, err error) // hears of every version that was made or refused
 }
+
+// Deed is one change that was tried.
+type Deed struct {
+	Actor   Actor
+	Revoked int // sessions that it ended
+	Took    time.Duration
+	Err     error
+}
+
+// Category is that of the change's audit event.
+func (d Deed) Category() tenant.AuditCategory { return category(d.Actor) }
 
 // Actor is who asks, as the audit log names them.
 type Actor struct {
@@ -59,6 +74,7 @@ type change struct {
 	t        *tenant.Tenant
 	userID   string // whom it is done to
 	detail   detail
+	revoked  int
 	platform bool      // the event stands in the admin tenant's log too
 	told     []telling // to hooks
 }
@@ -79,6 +95,7 @@ func (s *Service) change(ctx context.Context, a Actor, slug, action string, fn f
 	}
 	var t *tenant.Tenant
 	told := false
+	begun, deed := time.Now(), Deed{Actor: a}
 	err = s.Store.Change(ctx, func(tx tenant.Tx) error {
 		locked, err := tx.Tenant(slug)
 		if err != nil {
@@ -86,7 +103,9 @@ func (s *Service) change(ctx context.Context, a Actor, slug, action string, fn f
 		}
 		c := &change{Tx: tx, t: locked}
 		t = locked
-		if err := fn(c); err != nil {
+		err = fn(c)
+		deed.Revoked = c.revoked
+		if err != nil {
 			return err
 		}
 		told = len(c.told) > 0
@@ -99,9 +118,20 @@ func (s *Service) change(ctx context.Context, a Actor, slug, action string, fn f
 		s.wakeHooks()
 	}
 	if errors.Is(err, errUnchanged) {
-		err = nil
+		return t, nil
+	}
+	if s.OnChange != nil && !errors.Is(err, errMoved) {
+		deed.Took, deed.Err = time.Since(begun), err
+		s.OnChange(deed)
 	}
 	return t, err
+}
+
+// RevokeSessions counts what it ends.
+func (c *change) RevokeSessions(tenantID string, which tenant.SessionSelector, at time.Time) (int, error) {
+	n, err := c.Tx.RevokeSessions(tenantID, which, at)
+	c.revoked += n
+	return n, err
 }
 
 // record writes the audit event of a change, and its copy in the admin

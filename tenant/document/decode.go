@@ -18,15 +18,20 @@ func Decode(doc []byte) (*tenant.Config, []tenant.Problem) {
 // decode checks what was read and makes a configuration of it.
 func (t *tree) decode(root any) (*tenant.Config, []tenant.Problem) {
 	if t.broken {
-		return nil, t.problems
+		return nil, capped(t.problems)
+	}
+	told := map[string]bool{} // one problem for each place is enough
+	for _, p := range t.problems {
+		told[p.Pointer] = true
 	}
 	for _, p := range theSchema().problems(root) {
-		if !slices.ContainsFunc(t.problems, func(known tenant.Problem) bool { return known.Pointer == p.Pointer }) {
+		if !told[p.Pointer] {
 			t.problems = append(t.problems, p)
 		}
+		told[p.Pointer] = p.Pointer != ""
 	}
 	if len(t.problems) > 0 {
-		return nil, t.problems
+		return nil, capped(t.problems)
 	}
 	text, err := json.Marshal(root)
 	must(err) // a tree of plain values

@@ -86,6 +86,12 @@ func TestBounds(t *testing.T) {
 		"deep YAML":      "a: " + strings.Repeat("[", 5000) + strings.Repeat("]", 5000),
 		"many values":    `{"a":[` + strings.Repeat("1,", 60_000) + `1]}`,
 		"many mistakes":  `{"web":{"allowed_origins":[` + strings.Repeat("1,", 40_000) + `1]}}`,
+		"many doubles":   "{" + strings.Repeat(`"a":1,`, 40_000) + `"a":1}`,
+		"many anchors":   strings.Repeat("- &a [*a]\n", 20_000),
+		"many dashes":    strings.Repeat("- ", 500_000),
+		"many braces":    "a: " + strings.Repeat("{", 500_000),
+		"many questions": strings.Repeat("? ", 500_000),
+		"long word":      "a: " + strings.Repeat("x", 1<<19) + "\n" + strings.Repeat("y", 1<<18) + ": 1",
 		"not UTF-8":      "{\"a\":\"\xff\"}",
 		"YAML not UTF-8": "a: \xff",
 	} {

@@ -44,8 +44,13 @@ func (s *schema) problems(root any) []tenant.Problem {
 	slices.SortStableFunc(out, func(a, b tenant.Problem) int {
 		return cmp.Or(strings.Compare(a.Pointer, b.Pointer), strings.Compare(a.Reason, b.Reason))
 	})
+	return out
+}
+
+// capped cuts a list of problems to a length that somebody could read.
+func capped(out []tenant.Problem) []tenant.Problem {
 	if more := len(out) - maxProblems; more > 0 {
-		out = append(out[:maxProblems], one("", TooLarge, "and %d problems more", more)...)
+		out = append(out[:maxProblems:maxProblems], one("", TooLarge, "and %d problems more", more)...)
 	}
 	return out
 }

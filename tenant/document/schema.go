@@ -50,7 +50,7 @@ var theSchema = sync.OnceValue(func() *schema {
 	defaults, _ := Encode(tenant.DefaultConfig())
 	var values map[string]any
 	must(json.Unmarshal(defaults, &values))
-	s.fillDefaults(s.resolve(s.tree), values)
+	s.fillDefaults(s.resolve(s.tree), values, string(text))
 	s.text, err = json.MarshalIndent(s.tree, "", "  ")
 	must(err)
 	s.text = append(s.text, '\n')
@@ -97,7 +97,7 @@ func (s *schema) at(pointer string) map[string]any {
 
 // fillDefaults writes the defaults into the schema, for editors and people. A
 // definition that is used twice has them beside each reference instead.
-func (s *schema) fillDefaults(node map[string]any, values map[string]any) {
+func (s *schema) fillDefaults(node map[string]any, values map[string]any, uses string) {
 	properties, _ := node["properties"].(map[string]any)
 	for name, value := range values {
 		property, ok := properties[name].(map[string]any)
@@ -106,11 +106,11 @@ func (s *schema) fillDefaults(node map[string]any, values map[string]any) {
 		}
 		nested, isObject := value.(map[string]any)
 		ref, _ := property["$ref"].(string)
-		if !isObject || ref != "" && strings.Count(s.raw, `"`+ref+`"`) > 1 {
+		if shared := ref != "" && strings.Count(uses, `"`+ref+`"`) > 1; !isObject || shared {
 			property["default"] = value
 			continue
 		}
-		s.fillDefaults(s.resolve(property), nested)
+		s.fillDefaults(s.resolve(property), nested, uses)
 	}
 }
 

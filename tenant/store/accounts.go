@@ -5,6 +5,8 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"slices"
+	"strings"
 
 	"github.com/usher-id/usher/tenant"
 )
@@ -46,7 +48,9 @@ func (r *accountScan) fold(tenantID string) {
 	}
 	if a := &r.authenticatorRow; a.ID != "" {
 		a.TenantID, a.UserID = tenantID, r.ID
-		r.account.Authenticators = append(r.account.Authenticators, a.noun())
+		as := append(r.account.Authenticators, a.noun())
+		slices.SortFunc(as, func(a, b tenant.Authenticator) int { return strings.Compare(a.ID, b.ID) })
+		r.account.Authenticators = as
 	}
 }
 
@@ -56,7 +60,7 @@ const selectByIdentity = `SELECT i.value,` + accountColumns + `
 // Of several users who are found, the first row's is meant.
 var (
 	selectAccountByClaim = &statement{accountByClaim, selectByIdentity + `
-	WHERE i.tenant_id = ? AND i.value = ? AND i.kind = ? ORDER BY a.id`}
+	WHERE i.tenant_id = ? AND i.value = ? AND i.kind = ?`}
 
 	selectAccountByForms = &statement{accountByClaim, selectByIdentity + `
 	WHERE i.tenant_id = ? AND (i.value IN (?, ?, ?, ?) OR i.unique_key IN (?, ?, ?)) AND i.kind = ?
@@ -64,7 +68,7 @@ var (
 )
 
 var selectAccount = &statement{accountByID, `SELECT` + accountColumns + `
-	FROM user_account u ` + authenticatorsOfUser + ` WHERE u.tenant_id = ? AND u.id = ? ORDER BY a.id`}
+	FROM user_account u ` + authenticatorsOfUser + ` WHERE u.tenant_id = ? AND u.id = ?`}
 
 // AccountByClaim implements [tenant.UserReader].
 func (s *Store) AccountByClaim(ctx context.Context, tenantID string, claim tenant.Claim, also ...string) (*tenant.Account, error) {

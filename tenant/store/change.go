@@ -17,7 +17,7 @@ import (
 // audit chains are locked for the shortest time and always in the same order.
 type tx struct {
 	bun.Tx
-	ctx    context.Context //nolint:containedctx // lives as long as the transaction
+	ctx    context.Context // lives as long as the transaction
 	s      *Store
 	now    time.Time
 	events []*tenant.AuditEvent

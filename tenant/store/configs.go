@@ -80,7 +80,7 @@ func (s *Store) Versions(ctx context.Context, tenantID string, page tenant.Page)
 	if page.After != "" {
 		n, err := strconv.ParseInt(page.After, 10, 64)
 		if err != nil {
-			return nil, nil //nolint:nilerr // nothing comes after what can't be
+			return nil, nil // nothing comes after what can't be
 		}
 		q = q.Where("number < ?", n)
 	}

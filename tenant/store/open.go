@@ -148,6 +148,9 @@ func (s *Store) openPostgres(address string) error {
 	// the work; what is hot is prepared by hand.
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	config.RuntimeParams["standard_conforming_strings"] = "on" // bun's quoting relies on it
+	// What is prepared looks up by key: the plan is the same for all values,
+	// and making it anew takes longer than following it.
+	config.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "usher"
 	}
@@ -202,7 +205,7 @@ func (s *Store) begin(ctx context.Context, durable bool) (tx bun.Tx, end func(),
 	}
 	end = func() {
 		set(context.WithoutCancel(ctx), conn, sqliteNormal) //nolint:errcheck // FULL would only be slower
-		conn.Close()                                        //nolint:errcheck // gives it back to the pool
+		conn.Close()
 		release()
 	}
 	if err = set(ctx, conn, sqliteFull); err == nil {

@@ -27,15 +27,15 @@ type preparedKey struct {
 func (s *Store) prepare(ctx context.Context, db *bun.DB, q *statement) (*sql.Stmt, error) {
 	key := preparedKey{db, q}
 	if stmt, ok := s.hot.m.Load(key); ok {
-		return stmt.(*sql.Stmt), nil //nolint:errcheck // nothing else is stored
+		return stmt.(*sql.Stmt), nil
 	}
 	stmt, err := db.DB.PrepareContext(ctx, s.text(q.text))
 	if err != nil {
 		return nil, err
 	}
 	if first, loaded := s.hot.m.LoadOrStore(key, stmt); loaded {
-		stmt.Close()                  //nolint:errcheck // somebody else was faster
-		return first.(*sql.Stmt), nil //nolint:errcheck // nothing else is stored
+		stmt.Close()
+		return first.(*sql.Stmt), nil
 	}
 	return stmt, nil
 }
@@ -60,7 +60,7 @@ func (s *Store) each(ctx context.Context, q *statement, row func(*sql.Rows) erro
 	if err != nil {
 		return refuse(err)
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells
+	defer rows.Close()
 	for rows.Next() {
 		if err := row(rows); err != nil {
 			return refuse(err)
@@ -72,7 +72,7 @@ func (s *Store) each(ctx context.Context, q *statement, row func(*sql.Rows) erro
 // write is one short transaction of hot statements.
 type write struct {
 	bun.Tx
-	ctx context.Context //nolint:containedctx // lives as long as the transaction
+	ctx context.Context // lives as long as the transaction
 	s   *Store
 	hot map[*statement]*sql.Stmt
 }

@@ -105,7 +105,7 @@ func (r *runRow) pointer() *tenant.Run {
 var loadState = &statement{runLoad, `SELECT ` + runColumns + `, s.user_id, s.data, s.created_at,` + accountColumns + `
 	FROM flow_state s JOIN flow_run r ON r.tenant_id = s.tenant_id AND r.id = s.run_id
 	LEFT JOIN user_account u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
-	` + authenticatorsOfUser + ` WHERE s.tenant_id = ? AND s.token_hash = ? ORDER BY a.id`}
+	` + authenticatorsOfUser + ` WHERE s.tenant_id = ? AND s.token_hash = ?`}
 
 // LoadState implements [tenant.RunStore].
 func (s *Store) LoadState(ctx context.Context, tenantID, tokenHash string, now time.Time) (*tenant.Loaded, error) {
@@ -177,4 +177,13 @@ func (s *Store) Runs(ctx context.Context, tenantID string, filter tenant.RunFilt
 	}
 	err := q.Order("r.id DESC").Limit(int64(page.Limit)).Scan(in(ctx, runRead))
 	return mapped(rows, (*runRow).pointer), refuse(err)
+}
+
+// CountActive implements [tenant.RunStore].
+func (s *Store) CountActive(ctx context.Context, now time.Time) (runs, sessions int, err error) {
+	err = s.read.NewRaw(`SELECT
+		(SELECT count(*) FROM flow_run WHERE walkable AND expires_at > ?0 AND status IN ('new', 'pending')),
+		(SELECT count(*) FROM session WHERE expires_at > ?0 AND idle_expires_at > ?0 AND revoked_at = 0)`, ms(now)).
+		Scan(in(ctx, runRead), &runs, &sessions)
+	return runs, sessions, refuse(err)
 }

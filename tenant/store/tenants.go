@@ -184,6 +184,16 @@ func (s *Store) ChangedSince(ctx context.Context, since time.Time) (map[string]i
 	return changed, refuse(err)
 }
 
+// NewestChange implements [tenant.TenantReader].
+func (s *Store) NewestChange(ctx context.Context) (time.Time, error) {
+	ctx, cancel := s.within(ctx, tenantRead)
+	defer cancel()
+	var newest int64
+	err := s.read.NewRaw(`SELECT coalesce(max(at), 0) FROM (SELECT max(changed_at) AS at FROM tenant
+		UNION ALL SELECT max(deleted_at) FROM tenant_gone) AS changes`).Scan(ctx, &newest)
+	return at(newest), refuse(err)
+}
+
 // Tenant implements [tenant.Tx].
 func (t *tx) Tenant(slug string) (*tenant.Tenant, error) {
 	found, err := oneTenant(t.in(tenantRead), t.Tx, "t.slug = ?", slug, t.s.forUpdate)

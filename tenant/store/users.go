@@ -234,20 +234,6 @@ func (s *Store) UsersDue(ctx context.Context, now time.Time, limit int) ([]tenan
 	return due, nil
 }
 
-// CountLockedOut implements [tenant.UserReader].
-func (s *Store) CountLockedOut(ctx context.Context, tenantID string, kinds, authenticators []string) (int, error) {
-	q := s.read.NewSelect().Model((*userRow)(nil)).Where("u.tenant_id = ? AND u.state = ?", tenantID, string(tenant.UserActive))
-	q = q.WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery {
-		q = q.Where("NOT EXISTS (SELECT 1 FROM identity i WHERE i.tenant_id = u.tenant_id AND i.user_id = u.id AND i.kind IN (?))", bun.List(some(kinds)))
-		if authenticators != nil {
-			q = q.WhereOr("NOT EXISTS (SELECT 1 FROM authenticator a WHERE a.tenant_id = u.tenant_id AND a.user_id = u.id AND a.type IN (?))", bun.List(some(authenticators)))
-		}
-		return q
-	})
-	n, err := q.Count(in(ctx, userRead))
-	return int(n), refuse(err)
-}
-
 // some is a list that IN accepts: of nothing, what nothing is equal to.
 func some(list []string) []string {
 	if len(list) == 0 {

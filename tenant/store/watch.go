@@ -74,7 +74,7 @@ func (s *Store) listen(ctx context.Context, channel string, changed func(string)
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(dial)) //nolint:errcheck // broken or no longer wanted
+	defer conn.Close(context.WithoutCancel(dial))
 	if _, err := conn.Exec(dial, "LISTEN "+channel); err != nil {
 		return err
 	}

@@ -2,6 +2,6 @@
 // every refusal that its comment names, the isolation of tenants method by
 // method, and the races that a store has to decide.
 //
-// It knows nothing of how things are kept; tenant/store's tests run it on each
-// database.
+// It does not own how things are kept, nor where: tenant/store's tests run it on
+// each database.
 package storetest

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -205,7 +206,7 @@ func testListRuns(h *house) {
 		h.must(err)
 		var got []string
 		for _, r := range runs {
-			got = append(got, string(rune('0'+slices.Index(all, r.ID))))
+			got = append(got, strconv.Itoa(slices.Index(all, r.ID)))
 		}
 		if strings.Join(got, " ") != c.want {
 			h.Errorf("%+v %+v: got %v, want %s", c.filter, c.page, got, c.want)
@@ -234,7 +235,7 @@ func testPurge(h *house) {
 	h.must(err)
 	h.same(len(expired), 0)
 	var ids []string
-	for range 3 { // bounded: one at a time
+	for range 3 { // one at a time
 		expired, err := h.s.Purge(h.ctx(), soon, 1)
 		h.must(err)
 		if len(expired) > 1 {

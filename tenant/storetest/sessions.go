@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -108,7 +109,7 @@ func testSessions(h *house) {
 			h.must(err)
 			var got []string
 			for _, s := range page {
-				got = append(got, string(rune('0'+slices.Index(all, s.ID))))
+				got = append(got, strconv.Itoa(slices.Index(all, s.ID)))
 			}
 			if strings.Join(got, " ") != c.want {
 				h.Errorf("%+v %+v: got %v, want %s", c.filter, c.page, got, c.want)

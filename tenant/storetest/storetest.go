@@ -76,7 +76,7 @@ func id() string {
 		}
 	}
 	var random [10]byte
-	rand.Read(random[:]) //nolint:errcheck // never fails (crypto/rand)
+	rand.Read(random[:])
 	return tenant.UUIDv7(time.UnixMilli(now), random)
 }
 
@@ -148,7 +148,7 @@ func (h *house) tenant() *tenant.Tenant {
 	return t
 }
 
-// newUser is a user with a password and an identity of each kind given.
+// newUser is a user with two factors and an identity of each kind given.
 func (h *house) newUser(tenantID string, claims ...tenant.Claim) *tenant.UserRecord {
 	u := &tenant.UserRecord{User: tenant.User{
 		TenantID: tenantID, ID: id(), State: tenant.UserActive, CreatedAt: h.at, UpdatedAt: h.at,
@@ -159,9 +159,11 @@ func (h *house) newUser(tenantID string, claims ...tenant.Claim) *tenant.UserRec
 			TenantID: tenantID, ID: id(), UserID: u.ID, Claim: c, Shown: strings.ToUpper(c.Value), VerifiedAt: h.at, CreatedAt: h.at,
 		})
 	}
-	u.Authenticators = []tenant.Authenticator{{
-		TenantID: tenantID, ID: id(), UserID: u.ID, Type: "primary_password", Secret: "$argon2id$" + word(), CreatedAt: h.at, UpdatedAt: h.at,
-	}}
+	for _, kind := range []string{"primary_password", "secondary_totp"} {
+		u.Authenticators = append(u.Authenticators, tenant.Authenticator{
+			TenantID: tenantID, ID: id(), UserID: u.ID, Type: kind, Secret: "$secret$" + word(), CreatedAt: h.at, UpdatedAt: h.at,
+		})
+	}
 	return u
 }
 

@@ -291,6 +291,11 @@ func testConfiguration(h *house) {
 		changed, err := h.s.ChangedSince(h.ctx(), since)
 		h.must(err)
 		h.same(changed, map[string]int64{t.ID: revision()})
+		newest, err := h.s.NewestChange(h.ctx())
+		h.must(err)
+		if newest.Before(since.Truncate(time.Millisecond)) {
+			h.Errorf("the newest change is of %s; the last one was made after %s", newest, since)
+		}
 		changed, err = h.s.ChangedSince(h.ctx(), time.Now().Add(time.Second))
 		h.must(err)
 		h.same(changed, map[string]int64{})

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/usher-id/usher/flowengine/admin"
+	"github.com/usher-id/usher/tenant"
+	"github.com/usher-id/usher/tenant/secret"
+	"github.com/usher-id/usher/tenant/store"
+)
+
+// password is everybody's.
+const password = "correct horse battery"
+
+// site is a tenant with users that follow from their number, so that a million
+// of them need no list.
+type site struct {
+	slug, host, id string
+	users          int
+}
+
+func (s *site) login(i int) string { return fmt.Sprintf("user%d@%s.example", i, s.slug) }
+
+func (s *site) digest(what string, i int) [32]byte {
+	return sha256.Sum256([]byte(what + " " + s.slug + " " + fmt.Sprint(i)))
+}
+
+// rowID is a UUIDv7; those of later numbers sort later.
+func (s *site) rowID(what string, i int) string {
+	d := s.digest(what, i)
+	return tenant.UUIDv7(seedTime.Add(time.Duration(i)*time.Millisecond), [10]byte(d[:10]))
+}
+
+func (s *site) user(i int) string { return s.rowID("user", i) }
+
+// session is the token of the session that user i has from the start.
+func (s *site) session(i int) string {
+	d := s.digest("session", i)
+	return "ushersession_" + tenant.Base32(d[:20])
+}
+
+var seedTime = time.Now().Add(-time.Hour).Truncate(time.Second)
+
+// seeder fills a database. No server runs on it meanwhile.
+type seeder struct {
+	url    string
+	store  *store.Store
+	admin  *admin.Service
+	hashes map[string]string // by algorithm
+}
+
+func (b *bench) newSeeder(ctx context.Context, db *database) (*seeder, error) {
+	st, err := store.Open(ctx, db.url, store.Options{})
+	if err != nil {
+		return nil, err
+	}
+	master, err := secret.LoadMaster("", b.masterKey)
+	if err != nil {
+		return nil, err
+	}
+	return &seeder{url: db.url, store: st, admin: &admin.Service{Store: st, Master: master, Now: time.Now}, hashes: b.hashes}, nil
+}
+
+// counted are limits that are counted as any others and never reached.
+var counted = tenant.Rate{Burst: 1_000_000, PeriodSeconds: 1}
+
+// unlimited is the default configuration with limits of that kind.
+func unlimited() *tenant.Config {
+	cfg := tenant.DefaultConfig()
+	cfg.Limits = tenant.Limits{SignupPerIP: counted, IdentifyPerIP: counted, PasswordPerIP: counted, PasswordPerUserPerIP: counted}
+	return cfg
+}
+
+// site makes a tenant with users; each has a login id, a password and a session.
+func (s *seeder) site(ctx context.Context, slug string, cfg *tenant.Config, users int) (*site, error) {
+	t, err := s.admin.CreateTenant(ctx, admin.System, admin.NewTenant{Slug: slug, Hosts: []string{slug + ".localhost"}, Config: cfg})
+	if err != nil {
+		return nil, fmt.Errorf("tenant %s: %w", slug, err)
+	}
+	out := &site{slug: slug, host: t.Hosts[0], id: t.ID, users: users}
+	return out, s.people(ctx, out, s.hashes[cfg.Authenticators.Password.Algorithm])
+}
+
+// people writes the rows of a site's users as they stand in migrations.
+func (s *seeder) people(ctx context.Context, t *site, hash string) error {
+	at := seedTime.UnixMilli()
+	// Nobody's last use is long enough ago to be noted again: that happens once a
+	// minute, and how many of the checks that is would depend on how many users
+	// there are.
+	year := time.Now().Add(365 * 24 * time.Hour).UnixMilli()
+	for _, table := range []struct {
+		name, columns string
+		row           func(i int) []any
+	}{
+		{"user_account", "tenant_id, id, state, disabled_reason, standard_attributes, custom_attributes, created_at, updated_at",
+			func(i int) []any { return []any{t.id, t.user(i), "active", "", `{"name":"A User"}`, "", at, at} }},
+		{"identity", "tenant_id, id, user_id, kind, value, shown, verified_at, created_at",
+			func(i int) []any {
+				return []any{t.id, t.rowID("identity", i), t.user(i), "email", t.login(i), t.login(i), at, at}
+			}},
+		{"authenticator", "tenant_id, id, user_id, type, secret, created_at, updated_at",
+			func(i int) []any {
+				return []any{t.id, t.rowID("authenticator", i), t.user(i), "primary_password", hash, at, at}
+			}},
+		{"session", "tenant_id, id, token_hash, user_id, run_id, amr, authenticated_at, created_at, last_seen_at, expires_at, idle_expires_at, ip, user_agent, revoked_at",
+			func(i int) []any {
+				return []any{t.id, t.rowID("session", i), secret.TokenHash(t.session(i)), t.user(i), "", "pwd", at, at, year, year, year, "10.0.0.1", "bench", int64(0)}
+			}},
+	} {
+		if err := s.bulk(ctx, table.name, strings.Split(table.columns, ", "), t.users, table.row); err != nil {
+			return fmt.Errorf("%s of %s: %w", table.name, t.slug, err)
+		}
+	}
+	return nil
+}
+
+// bulk inserts n rows the fastest way the database has.
+func (s *seeder) bulk(ctx context.Context, table string, columns []string, n int, row func(i int) []any) error {
+	if path, ok := strings.CutPrefix(s.url, "sqlite:"); ok {
+		return bulkSQLite(ctx, path, table, columns, n, row)
+	}
+	c, err := pgx.Connect(ctx, s.url)
+	if err != nil {
+		return err
+	}
+	defer c.Close(ctx)
+	// The rows refer to each other as they should; checking a million would take minutes.
+	if _, err := c.Exec(ctx, "SET session_replication_role = replica"); err != nil {
+		return err
+	}
+	i := -1
+	_, err = c.CopyFrom(ctx, pgx.Identifier{table}, columns, pgx.CopyFromFunc(func() ([]any, error) {
+		if i++; i == n {
+			return nil, nil
+		}
+		return row(i), nil
+	}))
+	return err
+}
+
+func bulkSQLite(ctx context.Context, path, table string, columns []string, n int, row func(i int) []any) error {
+	q := url.Values{"_pragma": {"busy_timeout(5000)", "synchronous(0)"}}
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // after the commit there is nothing to roll back
+	one := "(?" + strings.Repeat(", ?", len(columns)-1) + ")"
+	const each = 40 // rows in a statement
+	text := func(rows int) string {
+		return "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES " + one + strings.Repeat(", "+one, rows-1)
+	}
+	many, err := tx.PrepareContext(ctx, text(each))
+	if err != nil {
+		return err
+	}
+	defer many.Close()
+	for i := 0; i < n; {
+		var args []any
+		rows := min(each, n-i)
+		for range rows {
+			args = append(args, row(i)...)
+			i++
+		}
+		if rows == each {
+			_, err = many.ExecContext(ctx, args...)
+		} else {
+			_, err = tx.ExecContext(ctx, text(rows), args...)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+// close leaves the database as one that has settled.
+func (s *seeder) close(ctx context.Context) error {
+	statement := "PRAGMA wal_checkpoint(TRUNCATE)"
+	if !strings.HasPrefix(s.url, "sqlite:") {
+		statement = "VACUUM (ANALYZE)"
+	}
+	_, err := s.store.DB().ExecContext(ctx, statement)
+	if closed := s.store.Close(); err == nil {
+		err = closed
+	}
+	return err
+}
+
+// numbered is the slug of one of many tenants.
+func numbered(i int) string { return fmt.Sprintf("t%05d", i) }
+
+// distinct is a configuration that no other tenant has.
+func distinct(i int) *tenant.Config {
+	cfg := unlimited()
+	cfg.Sessions.LifetimeSeconds = 1_000_000 + i
+	return cfg
+}

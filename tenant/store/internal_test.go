@@ -1,0 +1,282 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/usher-id/usher/tenant"
+	"github.com/usher-id/usher/testenv"
+)
+
+func migrated(t testing.TB, url string, o Options) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), url, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func audited(s *Store, tenantID string, fn func(tenant.Tx) error) error {
+	return s.Change(context.Background(), func(tx tenant.Tx) error {
+		return errors.Join(fn(tx), tx.Audit(&tenant.AuditEvent{
+			TenantID: tenantID, ID: tenant.UUIDv7(time.Now(), [10]byte{byte(time.Now().Nanosecond()), byte(time.Now().Nanosecond() >> 8)}),
+			Category: tenant.AuditAdmin, Action: "test", ActorKind: tenant.ActorCLI,
+		}))
+	})
+}
+
+var hot = []*statement{
+	selectAccountByClaim, selectAccount, loadState, insertRun, moveRun, insertState, insertSession, rehashSecret,
+	selectSession, touchSession, selectKey, touchKey, insertAudit,
+}
+
+// Every hot statement finds its rows by an index, on both databases.
+func TestHotStatementsUseIndexes(t *testing.T) {
+	testenv.Databases(t, func(t *testing.T, url string) {
+		s := migrated(t, url, Options{})
+		conn, err := s.fast.DB.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		explain := "EXPLAIN QUERY PLAN "
+		if s.postgres() {
+			explain = "EXPLAIN "
+			// An empty table is read whole unless told not to.
+			if _, err := conn.ExecContext(t.Context(), "SET enable_seqscan = off"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, q := range hot {
+			text := explain + strings.ReplaceAll(q.text, "?", "'0'")
+			rows, err := conn.QueryContext(t.Context(), text)
+			if err != nil {
+				t.Fatal(q.group, err)
+			}
+			plan := planOf(t, rows)
+			if strings.Contains(plan, "Seq Scan") || regexp.MustCompile(`(?m)^SCAN`).MatchString(plan) {
+				t.Errorf("%s reads a whole table:\n%s", q.group, plan)
+			}
+		}
+	})
+}
+
+func planOf(t *testing.T, rows interface {
+	Next() bool
+	Scan(...any) error
+	Columns() ([]string, error)
+	Close() error
+	Err() error
+}) string {
+	t.Helper()
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var plan []string
+	for rows.Next() {
+		cells := make([]any, len(columns))
+		for i := range cells {
+			cells[i] = new(any)
+		}
+		if err := rows.Scan(cells...); err != nil {
+			t.Fatal(err)
+		}
+		last, _ := (*cells[len(cells)-1].(*any)).(string)
+		plan = append(plan, last)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(plan, "\n")
+}
+
+// How many statements each operation costs, BEGIN and COMMIT aside.
+func TestStatementCounts(t *testing.T) {
+	testenv.Databases(t, func(t *testing.T, url string) {
+		var mu sync.Mutex
+		var heard []string
+		s := migrated(t, url, Options{OnQuery: func(g string, _ time.Duration, err error) {
+			if err != nil {
+				t.Error(g, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			heard = append(heard, g)
+		}})
+		if err := audited(s, "t", func(tx tenant.Tx) error {
+			return tx.CreateTenant(&tenant.Tenant{ID: "t", Slug: "t", State: tenant.Active, Hosts: []string{"t.test"}})
+		}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, now := t.Context(), time.Now()
+		run := tenant.Run{TenantID: "t", ID: "r", Flow: tenant.FlowRef{Type: tenant.Signup, Name: "default"}, Status: tenant.RunNew, ExpiresAt: now.Add(time.Hour)}
+		state := func(hash string) tenant.FlowState {
+			return tenant.FlowState{TenantID: "t", TokenHash: hash, RunID: run.ID}
+		}
+		finished := func(id string) tenant.Run { r := run; r.ID, r.Status, r.UserID = id, tenant.RunFinished, "u"; return r }
+		session := func(id string) *tenant.Session {
+			return &tenant.Session{TenantID: "t", ID: id, TokenHash: id, UserID: "u"}
+		}
+		claim := tenant.Claim{Kind: "email", Value: "a@b.c"}
+		password := tenant.Authenticator{TenantID: "t", ID: "a", UserID: "u", Type: "primary_password", Secret: "$x"}
+
+		for _, c := range []struct {
+			name string
+			run  func() error
+			want []string
+		}{
+			{"start", func() error { return s.Commit(ctx, &tenant.Commit{Run: run, New: true, State: state("1")}) }, []string{"begin", "run_start", "state_keep", "commit"}},
+			{"load", func() error { _, err := s.LoadState(ctx, "t", "1", now); return err }, []string{"run_load"}},
+			{"step", func() error { return s.Commit(ctx, &tenant.Commit{Run: run, State: state("2")}) }, []string{"begin", "run_move", "state_keep", "commit"}},
+			{"sign-up", func() error {
+				return s.Commit(ctx, &tenant.Commit{
+					Run: finished("r"), State: state("3"), Session: session("s1"), User: &tenant.User{TenantID: "t", ID: "u", State: tenant.UserActive},
+					Identities: []tenant.Identity{
+						{TenantID: "t", ID: "i1", UserID: "u", Claim: claim}, {TenantID: "t", ID: "i2", UserID: "u", Claim: tenant.Claim{Kind: "username", Value: "a"}},
+					},
+					Authenticators: []tenant.Authenticator{password, {TenantID: "t", ID: "b", UserID: "u", Type: "secondary_totp"}},
+				})
+			}, []string{"begin", "run_move", "state_keep", "user_write", "user_write", "user_write", "session_open", "commit"}},
+			{"by claim", func() error { _, err := s.AccountByClaim(ctx, "t", claim); return err }, []string{"account_by_claim"}},
+			{"by id", func() error { _, err := s.Account(ctx, "t", "u"); return err }, []string{"account_by_id"}},
+			{"login in one request", func() error {
+				return s.Commit(ctx, &tenant.Commit{Run: finished("r2"), New: true, State: tenant.FlowState{TenantID: "t", TokenHash: "4", RunID: "r2"}, Session: session("s2"), Rehash: &password})
+			}, []string{"begin", "run_start", "state_keep", "rehash", "session_open", "commit"}},
+			{"session", func() error { _, _, err := s.SessionByToken(ctx, "t", "s2"); return err }, []string{"session_check"}},
+			{"touch", func() error { return s.TouchSession(ctx, "t", "s2", now, now) }, []string{"session_touch"}},
+			{"key", func() error {
+				if _, err := s.APIKeyByHash(ctx, "t", "x"); !errors.Is(err, tenant.ErrNotFound) {
+					return err
+				}
+				return nil
+			}, []string{"api_key_check"}},
+			{"host", func() error { _, err := s.TenantByHost(ctx, "t.test"); return err }, []string{"tenant_read", "tenant_read"}},
+			{"users", func() error { _, err := s.Users(ctx, "t", tenant.UserFilter{}, tenant.Page{Limit: 50}); return err }, []string{"user_read", "user_read", "user_read", "user_read"}},
+		} {
+			mu.Lock()
+			heard = nil
+			mu.Unlock()
+			if err := c.run(); err != nil {
+				t.Fatal(c.name, err)
+			}
+			if !slices.Equal(heard, c.want) {
+				t.Errorf("%s: %v, want %v", c.name, heard, c.want)
+			}
+		}
+		for _, g := range heard {
+			if !slices.Contains(Groups(), g) {
+				t.Error("not among the groups:", g)
+			}
+		}
+	})
+}
+
+// What is durable waits for the disk, what is fast doesn't, and neither leaves
+// its setting to the other.
+func TestDurability(t *testing.T) {
+	testenv.Databases(t, func(t *testing.T, url string) {
+		s := migrated(t, url, Options{})
+		setting := "PRAGMA synchronous"
+		fast, durable := "1", "2"
+		if s.postgres() {
+			setting, fast, durable = "SHOW synchronous_commit", "off", "on"
+		}
+		boom := errors.New("boom")
+		for range 2 {
+			for _, c := range []struct {
+				durable bool
+				want    string
+			}{{false, fast}, {true, durable}, {false, fast}} {
+				for _, end := range []error{nil, boom} {
+					err := s.transact(t.Context(), c.durable, func(tx bun.Tx) error {
+						var got string
+						if err := tx.QueryRowContext(t.Context(), setting).Scan(&got); err != nil || got != c.want {
+							t.Errorf("durable %v: %s (%v), want %s", c.durable, got, err, c.want)
+						}
+						return end
+					})
+					if !errors.Is(err, end) {
+						t.Error(err)
+					}
+				}
+			}
+		}
+	})
+	for _, c := range []struct {
+		name string
+		c    tenant.Commit
+		want bool
+	}{
+		{"a state", tenant.Commit{Run: tenant.Run{Status: tenant.RunPending}}, false},
+		{"a rehash", tenant.Commit{Rehash: &tenant.Authenticator{}}, false},
+		{"the end", tenant.Commit{Run: tenant.Run{Status: tenant.RunFinished}}, true},
+		{"a user", tenant.Commit{User: &tenant.User{}}, true},
+		{"an identity", tenant.Commit{Identities: make([]tenant.Identity, 1)}, true},
+		{"a credential", tenant.Commit{Authenticators: make([]tenant.Authenticator, 1)}, true},
+		{"a session", tenant.Commit{Session: &tenant.Session{}}, true},
+	} {
+		if got := acknowledged(&c.c); got != c.want {
+			t.Errorf("%s: durable %v", c.name, got)
+		}
+	}
+}
+
+// Two changes that lock two tenants in opposite order: PostgreSQL kills one,
+// which runs again.
+func TestDeadlock(t *testing.T) {
+	var mu sync.Mutex
+	retries := 0
+	s := migrated(t, testenv.Postgres(t), Options{OnRetry: func() { mu.Lock(); retries++; mu.Unlock() }})
+	for i, slug := range []string{"a", "b"} {
+		if err := audited(s, slug, func(tx tenant.Tx) error {
+			return tx.CreateTenant(&tenant.Tenant{ID: slug, Slug: slug, State: tenant.Active, Partition: uint32(i)})
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var both, done sync.WaitGroup
+	both.Add(2)
+	for _, order := range [][]string{{"a", "b"}, {"b", "a"}} {
+		done.Go(func() {
+			met := false
+			if err := audited(s, order[0], func(tx tenant.Tx) error {
+				_, err := tx.Tenant(order[0])
+				if !met {
+					met = true
+					both.Done()
+					both.Wait()
+				}
+				if err != nil {
+					return err
+				}
+				_, err = tx.Tenant(order[1])
+				return err
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	done.Wait()
+	if retries == 0 {
+		t.Error("no deadlock, or none that the hook heard of")
+	}
+}
