@@ -83,7 +83,7 @@ type writer struct {
 	types, inputs []reflect.Type
 }
 
-func (w *writer) f(format string, args ...any) { w.WriteString(fmt.Sprintf(format, args...)) }
+func (w *writer) f(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
 
 func (w *writer) schema() string {
 	config := reflect.TypeFor[tenant.Config]()
