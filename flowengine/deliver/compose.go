@@ -29,7 +29,7 @@ func Compose(master *secret.Master, t *tenant.Tenant, cfg *tenant.Config, code *
 		Language: languageFor(&cfg.Messaging, code.Purpose, code.Channel, accept), Status: code.Delivery,
 		NextAt: code.CreatedAt, CreatedAt: code.CreatedAt, ExpiresAt: code.ExpiresAt,
 	}
-	text, err := json.Marshal(payload{code.Form, plain})
+	text, err := json.Marshal(payload{code.Form, plain}) //nolint:gosec // to be sealed
 	if err != nil {
 		return nil, fmt.Errorf("message: %w", err)
 	}

@@ -116,7 +116,7 @@ func TestNoUse(t *testing.T) {
 	replaced, commit := p.send(acme, parcel{channel: "sms", to: jane, plain: "100001"})
 	newer, _ := p.send(acme, parcel{channel: "sms", to: jane, plain: "100002", commit: commit})
 	late, _ := p.send(acme, parcel{channel: "sms", to: jane, plain: "100003"})
-	w, stop := p.worker()
+	_, stop := p.worker()
 	if got := p.await(replaced, tenant.MessageExpired); got.Payload != nil {
 		t.Error("the payload of what has expired is kept")
 	}
@@ -126,7 +126,7 @@ func TestNoUse(t *testing.T) {
 
 	late, _ = p.send(acme, parcel{channel: "sms", to: jane, plain: "100004"})
 	p.ahead.Add(int64(5 * time.Minute))
-	w, _ = p.worker()
+	w, _ := p.worker()
 	w.Wake()
 	p.await(late, tenant.MessageExpired)
 

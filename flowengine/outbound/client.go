@@ -170,7 +170,7 @@ func (g guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // Read reads a body of at most so many bytes, and closes it; ErrTooLarge.
 func Read(body io.ReadCloser, limit int64) ([]byte, error) {
-	defer body.Close() //nolint:errcheck // it was read, or is given up
+	defer body.Close()
 	b, err := io.ReadAll(io.LimitReader(body, limit+1))
 	if err == nil && int64(len(b)) > limit {
 		err = ErrTooLarge

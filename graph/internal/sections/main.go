@@ -22,7 +22,7 @@ func main() {
 		log.Fatal("usage: sections SOURCE-OF-PACKAGE-TENANT FILE")
 	}
 	w := &writer{docs: docsOf(os.Args[1])}
-	if err := os.WriteFile(os.Args[2], []byte(w.schema()), 0o600); err != nil {
+	if err := os.WriteFile(os.Args[2], []byte(w.schema()), 0o600); err != nil { //nolint:gosec // who runs it names it
 		log.Fatal(err)
 	}
 }
@@ -83,6 +83,8 @@ type writer struct {
 	types, inputs []reflect.Type
 }
 
+func (w *writer) f(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
+
 func (w *writer) schema() string {
 	config := reflect.TypeFor[tenant.Config]()
 	// A section keeps apart what is absent from what is null: a map does.
@@ -90,7 +92,7 @@ func (w *writer) schema() string {
 	w.WriteString("extend type Mutation {\n")
 	for i := range config.NumField() {
 		name := nameOf(config.Field(i))
-		fmt.Fprintf(w, "  \"Edit the section `%s` of a tenant's draft.\"\n  update%s(\n    \"What to change.\"\n    input: Update%[2]sInput!\n  ): EditConfigPayload! @can(object: CONFIG, action: WRITE)\n", name, title(name))
+		w.f("  \"Edit the section `%s` of a tenant's draft.\"\n  update%s(\n    \"What to change.\"\n    input: Update%[2]sInput!\n  ): EditConfigPayload! @can(object: CONFIG, action: WRITE)\n", name, title(name))
 		if i < config.NumField()-1 {
 			w.WriteString("\n")
 		}
@@ -101,7 +103,7 @@ func (w *writer) schema() string {
 		if typ, _ := elem(f.Type); models[typ.Name()] != "" {
 			can = " @can(object: CONFIG, action: READ)"
 		}
-		fmt.Fprintf(w, "  %s\n  %s: %s%s\n", quote(describe(f)), nameOf(f), w.output(f.Type), can)
+		w.f("  %s\n  %s: %s%s\n", quote(describe(f)), nameOf(f), w.output(f.Type), can)
 	}
 	w.WriteString("}\n")
 	for i := range config.NumField() {
@@ -120,8 +122,8 @@ func (w *writer) schema() string {
 // as a whole.
 func (w *writer) updateInput(section reflect.StructField) {
 	name := nameOf(section)
-	fmt.Fprintf(w, "\n\"What to change in the section `%s`. What is absent stays as it is; null gives a value back to its default.\"\n", name)
-	fmt.Fprintf(w, "input Update%sInput @goModel(model: \"map[string]any\") {\n", title(name))
+	w.f("\n\"What to change in the section `%s`. What is absent stays as it is; null gives a value back to its default.\"\n", name)
+	w.f("input Update%sInput @goModel(model: \"map[string]any\") {\n", title(name))
 	w.WriteString(`  "The slug of the tenant."
   tenant: String!
   "The tenant's ` + "`draftRevision`" + ` that the edit is based on; without it the edit is made whatever others did."
@@ -134,7 +136,7 @@ func (w *writer) updateInput(section reflect.StructField) {
   force: String
 `)
 	if section.Type.Kind() == reflect.Slice {
-		fmt.Fprintf(w, "  %s\n  %s: %s!\n}\n", quote("All of them, in their order; one that isn't listed is removed."), name, w.inputType(section.Type))
+		w.f("  %s\n  %s: %s!\n}\n", quote("All of them, in their order; one that isn't listed is removed."), name, w.inputType(section.Type))
 		return
 	}
 	w.inputFields(section.Type)
@@ -143,11 +145,11 @@ func (w *writer) updateInput(section reflect.StructField) {
 
 func (w *writer) object(t reflect.Type) {
 	model := cmp.Or(models[t.Name()], "tenant."+t.Name())
-	fmt.Fprintf(w, "\n%s\ntype %s @goModel(model: \"github.com/usher-id/usher/%s\") {\n", quote(w.docs[t.Name()]), typeName(t), model)
+	w.f("\n%s\ntype %s @goModel(model: \"github.com/usher-id/usher/%s\") {\n", quote(w.docs[t.Name()]), typeName(t), model)
 	for _, f := range fieldsOf(t) {
-		fmt.Fprintf(w, "  %s\n  %s: %s", quote(describe(f)), nameOf(f), w.output(f.Type))
+		w.f("  %s\n  %s: %s", quote(describe(f)), nameOf(f), w.output(f.Type))
 		if !strings.EqualFold(nameOf(f), f.Name) {
-			fmt.Fprintf(w, " @goField(name: %q)", f.Name)
+			w.f(" @goField(name: %q)", f.Name)
 		}
 		w.WriteString("\n")
 	}
@@ -155,7 +157,7 @@ func (w *writer) object(t reflect.Type) {
 }
 
 func (w *writer) input(t reflect.Type) {
-	fmt.Fprintf(w, "\n%s\ninput %sInput @goModel(model: \"map[string]any\") {\n", quote(w.docs[t.Name()]), typeName(t))
+	w.f("\n%s\ninput %sInput @goModel(model: \"map[string]any\") {\n", quote(w.docs[t.Name()]), typeName(t))
 	w.inputFields(t)
 	w.WriteString(extraInput[t.Name()] + "}\n")
 }
@@ -166,7 +168,7 @@ func (w *writer) inputFields(t reflect.Type) {
 		if slices.Contains(strings.Split(f.Tag.Get("jsonschema"), ","), "required") {
 			needed = "!"
 		}
-		fmt.Fprintf(w, "  %s\n  %s: %s%s\n", quote(describe(f)), nameOf(f), w.inputType(f.Type), needed)
+		w.f("  %s\n  %s: %s%s\n", quote(describe(f)), nameOf(f), w.inputType(f.Type), needed)
 	}
 }
 
