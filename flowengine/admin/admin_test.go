@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/usher-id/usher/flowengine/admin"
+	"github.com/usher-id/usher/flowengine/limit"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/secret"
 	"github.com/usher-id/usher/tenant/store"
@@ -52,7 +53,7 @@ func newService(t testing.TB, url string) *admin.Service {
 	must(t, err)
 	hasher := secret.NewHasher(secret.HasherOptions{Workers: 2})
 	t.Cleanup(hasher.Close)
-	s := &admin.Service{Store: db, Master: master, Hasher: hasher, Now: time.Now}
+	s := &admin.Service{Store: db, Master: master, Hasher: hasher, Now: time.Now, Limiter: limit.SQL(db.DB())}
 	_, made, err := s.EnsureAdminTenant(ctx, "admin.localhost")
 	must(t, err)
 	if !made {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/usher-id/usher/flowengine/admin"
 	"github.com/usher-id/usher/tenant"
@@ -161,7 +162,7 @@ func TestPlanCountsRealUsers(t *testing.T) {
 		must(t, errOf(b.AddIdentity(b.ctx, ann, "acme", u.ID, admin.NewIdentity{Kind: "username", Value: "mail"})))
 		must(t, errOf(b.AddIdentity(b.ctx, ann, "acme", nobody.ID, admin.NewIdentity{Kind: "username", Value: "nobody1"})))
 		off := b.user("acme", "off@example.com", "Correct-Horse-7")
-		must(t, errOf(b.SetUserDisabled(b.ctx, ann, "acme", off.ID, true, "left")))
+		must(t, errOf(b.DisableUser(b.ctx, ann, "acme", off.ID, "left", time.Time{})))
 
 		// Only usernames: one user has none, one has no password anyway, one is disabled.
 		b.edit("identifications", `{"enabled":["username"]}`, admin.Edit{})

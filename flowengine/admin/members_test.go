@@ -29,7 +29,7 @@ func TestLastAdminKeepsAWayIn(t *testing.T) {
 		}
 
 		// The last operator can't be disabled, deleted, demoted, removed or stripped.
-		refused(t, errOf(b.SetUserDisabled(b.ctx, ann, "admin", one.ID, true, "")), tenant.ErrLastWayIn)
+		refused(t, errOf(b.DisableUser(b.ctx, ann, "admin", one.ID, "", time.Time{})), tenant.ErrLastWayIn)
 		refused(t, b.DeleteUser(b.ctx, ann, "admin", one.ID), tenant.ErrLastWayIn)
 		refused(t, b.SetMemberRole(b.ctx, ann, "admin", one.ID, tenant.Viewer), tenant.ErrLastWayIn)
 		refused(t, b.RemoveMember(b.ctx, ann, "admin", one.ID), tenant.ErrLastWayIn)

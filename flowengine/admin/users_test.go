@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -74,12 +75,12 @@ func TestUsers(t *testing.T) {
 		_, err = b.UpdateUser(b.ctx, ann, "admin", u.ID, admin.UserChange{Standard: json.RawMessage(`{"a":1}`)})
 		refused(t, err, tenant.ErrUserNotFound) // another tenant's
 
-		u, err = b.SetUserDisabled(b.ctx, ann, "acme", u.ID, true, "asked to")
+		u, err = b.DisableUser(b.ctx, ann, "acme", u.ID, "asked to", time.Time{})
 		must(t, err)
 		if u.State != tenant.UserDisabled || u.DisabledReason != "asked to" {
 			t.Errorf("disabled: %+v", u)
 		}
-		u, err = b.SetUserDisabled(b.ctx, ann, "acme", u.ID, false, "")
+		u, err = b.EnableUser(b.ctx, ann, "acme", u.ID)
 		must(t, err)
 		if u.State != tenant.UserActive || u.DisabledReason != "" {
 			t.Errorf("enabled: %+v", u)

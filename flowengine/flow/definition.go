@@ -2,7 +2,9 @@ package flow
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
+	"sync"
 
 	"github.com/usher-id/usher/tenant"
 )
@@ -54,6 +56,30 @@ func (p *Program) AboutSession(ref tenant.FlowRef) bool {
 // time, and none of its runs opens a session for somebody who proved nothing.
 // With problems there is no Program.
 func Compile(cfg *tenant.Config) (*Program, []tenant.Problem) {
+	p, problems := compile(cfg)
+	if p != nil {
+		p.share(usual())
+	}
+	return p, problems
+}
+
+// usual is the program of the default configuration. Nearly every tenant's
+// derived flows are the same as some of its, and aren't kept twice.
+var usual = sync.OnceValue(func() *Program {
+	p, _ := compile(tenant.DefaultConfig())
+	return p
+})
+
+// share takes the flows that are the same as another program's from there.
+func (p *Program) share(from *Program) {
+	for ref, f := range from.flows {
+		if own := p.flows[ref]; own != nil && !defined(p.config.Flows.Of(ref.Type), ref.Name) && reflect.DeepEqual(own, f) {
+			p.flows[ref] = f
+		}
+	}
+}
+
+func compile(cfg *tenant.Config) (*Program, []tenant.Problem) {
 	p := &Program{config: cfg, flows: map[tenant.FlowRef]*tenant.Flow{}, sessions: map[tenant.FlowRef]bool{}}
 	k := &checker{program: p}
 	where := map[*tenant.Flow]string{}

@@ -43,7 +43,8 @@ func audited(s *Store, tenantID string, fn func(tenant.Tx) error) error {
 }
 
 var hot = []*statement{
-	selectAccountByClaim, selectAccount, loadState, insertRun, moveRun, insertState, insertSession, rehashSecret,
+	selectAccountByClaim, selectAccount, loadState, insertRun, moveRun, insertState, insertSession, updateSecret, verifyIdentity, removeOfType, endSessions, renewSession,
+	selectCode, selectCodeByLink, tryCode, approveCode, endCodes, useCode,
 	selectSession, touchSession, selectKey, touchKey, insertAudit,
 }
 
@@ -159,8 +160,8 @@ func TestStatementCounts(t *testing.T) {
 			{"by claim", func() error { _, err := s.AccountByClaim(ctx, "t", claim); return err }, []string{"account_by_claim"}},
 			{"by id", func() error { _, err := s.Account(ctx, "t", "u"); return err }, []string{"account_by_id"}},
 			{"login in one request", func() error {
-				return s.Commit(ctx, &tenant.Commit{Run: finished("r2"), New: true, State: tenant.FlowState{TenantID: "t", TokenHash: "4", RunID: "r2"}, Session: session("s2"), Rehash: &password})
-			}, []string{"begin", "run_start", "state_keep", "rehash", "session_open", "commit"}},
+				return s.Commit(ctx, &tenant.Commit{Run: finished("r2"), New: true, State: tenant.FlowState{TenantID: "t", TokenHash: "4", RunID: "r2"}, Session: session("s2"), Updates: []tenant.SecretUpdate{{Authenticator: password, Was: password.Secret}}})
+			}, []string{"begin", "run_start", "state_keep", "secret_update", "session_open", "commit"}},
 			{"session", func() error { _, _, err := s.SessionByToken(ctx, "t", "s2"); return err }, []string{"session_check"}},
 			{"touch", func() error { return s.TouchSession(ctx, "t", "s2", now, now) }, []string{"session_touch"}},
 			{"key", func() error {
@@ -227,7 +228,8 @@ func TestDurability(t *testing.T) {
 		want bool
 	}{
 		{"a state", tenant.Commit{Run: tenant.Run{Status: tenant.RunPending}}, false},
-		{"a rehash", tenant.Commit{Rehash: &tenant.Authenticator{}}, false},
+		{"a secret", tenant.Commit{Updates: make([]tenant.SecretUpdate, 1)}, true},
+		{"a message", tenant.Commit{Messages: make([]tenant.Message, 1)}, true},
 		{"the end", tenant.Commit{Run: tenant.Run{Status: tenant.RunFinished}}, true},
 		{"a user", tenant.Commit{User: &tenant.User{}}, true},
 		{"an identity", tenant.Commit{Identities: make([]tenant.Identity, 1)}, true},
