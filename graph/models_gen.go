@@ -193,6 +193,8 @@ type DisableUserInput struct {
 	User string `json:"user"`
 	// Why, for people.
 	Reason string `json:"reason"`
+	// Until when; null for until they are enabled.
+	Until *time.Time `json:"until"`
 }
 
 // A user that was disabled.
@@ -497,6 +499,22 @@ type RequirePasswordChangePayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
+// Who is no longer to be locked out.
+type ResetLockoutInput struct {
+	// The slug of the tenant.
+	Tenant string `json:"tenant"`
+	// The user's global id or `userId`.
+	User string `json:"user"`
+}
+
+// A user who is not locked out.
+type ResetLockoutPayload struct {
+	// The user; null when nothing was done.
+	User *tenant.UserRecord `json:"user"`
+	// Why nothing was done.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // Which tenant to let go on.
 type ResumeTenantInput struct {
 	// The slug of the tenant.
@@ -621,6 +639,42 @@ type RotateHookKeyPayload struct {
 	UserErrors []UserError `json:"userErrors"`
 }
 
+// Whom to anonymize, and when.
+type ScheduleUserAnonymizationInput struct {
+	// The slug of the tenant.
+	Tenant string `json:"tenant"`
+	// The user's global id or `userId`.
+	User string `json:"user"`
+	// When; null takes it back.
+	At *time.Time `json:"at"`
+}
+
+// A user who is anonymized some time, or no longer is.
+type ScheduleUserAnonymizationPayload struct {
+	// The user; null when nothing was done.
+	User *tenant.UserRecord `json:"user"`
+	// Why nothing was done.
+	UserErrors []UserError `json:"userErrors"`
+}
+
+// Whom to forget, and when.
+type ScheduleUserDeletionInput struct {
+	// The slug of the tenant.
+	Tenant string `json:"tenant"`
+	// The user's global id or `userId`.
+	User string `json:"user"`
+	// When; null takes it back.
+	At *time.Time `json:"at"`
+}
+
+// A user who is forgotten some time, or no longer is.
+type ScheduleUserDeletionPayload struct {
+	// The user; null when nothing was done.
+	User *tenant.UserRecord `json:"user"`
+	// Why nothing was done.
+	UserErrors []UserError `json:"userErrors"`
+}
+
 // A secret of a configuration.
 type SecretInput struct {
 	// Its name, such as oauth.<alias>.client_secret.
@@ -679,6 +733,26 @@ type SetMemberRoleInput struct {
 type SetMemberRolePayload struct {
 	// The member; null when nothing was done.
 	Member *Member `json:"member"`
+	// Why nothing was done.
+	UserErrors []UserError `json:"userErrors"`
+}
+
+// When a user may enter. An absent time is no bound.
+type SetUserValidityInput struct {
+	// The slug of the tenant.
+	Tenant string `json:"tenant"`
+	// The user's global id or `userId`.
+	User string `json:"user"`
+	// From when.
+	From *time.Time `json:"from"`
+	// Until when.
+	Until *time.Time `json:"until"`
+}
+
+// A user who may enter in a time.
+type SetUserValidityPayload struct {
+	// The user; null when nothing was done.
+	User *tenant.UserRecord `json:"user"`
 	// Why nothing was done.
 	UserErrors []UserError `json:"userErrors"`
 }

@@ -19,6 +19,16 @@ func (r *flowRunResolver) User(ctx context.Context, obj *tenant.Run) (*tenant.Us
 	return callOf(ctx).user(ctx, obj.TenantID, obj.UserID)
 }
 
+func (r *mutationResolver) ExplainSignIn(ctx context.Context, input ExplainSignInInput) (*ExplainSignInPayload, error) {
+	payload := &ExplainSignInPayload{}
+	x, err := r.admin.ExplainSignIn(ctx, input.Tenant, input.Code)
+	if err == nil {
+		payload.Run, payload.Events = x.Run, x.Events
+	}
+	payload.UserErrors, err = userErrors(ctx, err)
+	return payload, err
+}
+
 func (r *Resolver) FlowRun() FlowRunResolver { return &flowRunResolver{r} }
 
 type flowRunResolver struct{ *Resolver }

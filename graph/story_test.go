@@ -440,7 +440,7 @@ func TestRacingEdits(t *testing.T) {
 // access says when a user may enter, in every way, and lets them in again.
 func (s *story) access(user any) {
 	s.t.Helper()
-	const times = ` { user { state disabledUntil deactivatedAt validFrom validUntil deleteAt anonymizeAt anonymizedAt }` + why + ` }`
+	const times = ` { user { state disabledUntil deactivatedAt validFrom validUntil deleteAt anonymizeAt anonymizedAt }` + why
 	for _, c := range []struct{ mutation, args, path, want string }{
 		{"disableUser", `until: "2090-01-01T00:00:00Z"`, "disabledUntil", "2090-01-01T00:00:00Z"},
 		{"enableUser", ``, "disabledUntil", ""},

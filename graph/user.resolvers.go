@@ -34,14 +34,14 @@ func (r *mutationResolver) UpdateUser(ctx context.Context, input UpdateUserInput
 
 func (r *mutationResolver) DisableUser(ctx context.Context, input DisableUserInput) (*DisableUserPayload, error) {
 	u, refusals, err := r.changeUser(ctx, input.Tenant, input.User, func(a admin.Actor, id string) (*tenant.UserRecord, error) {
-		return r.admin.SetUserDisabled(ctx, a, input.Tenant, id, true, input.Reason)
+		return r.admin.DisableUser(ctx, a, input.Tenant, id, input.Reason, value(input.Until))
 	})
 	return &DisableUserPayload{User: u, UserErrors: refusals}, err
 }
 
 func (r *mutationResolver) EnableUser(ctx context.Context, input EnableUserInput) (*EnableUserPayload, error) {
 	u, refusals, err := r.changeUser(ctx, input.Tenant, input.User, func(a admin.Actor, id string) (*tenant.UserRecord, error) {
-		return r.admin.SetUserDisabled(ctx, a, input.Tenant, id, false, "")
+		return r.admin.EnableUser(ctx, a, input.Tenant, id)
 	})
 	return &EnableUserPayload{User: u, UserErrors: refusals}, err
 }
@@ -82,6 +82,22 @@ func (r *mutationResolver) RemoveAuthenticator(ctx context.Context, input Remove
 		return r.admin.RemoveAuthenticator(ctx, a, input.Tenant, id, input.Authenticator)
 	})
 	return &RemoveAuthenticatorPayload{User: u, UserErrors: refusals}, err
+}
+
+func (r *mutationResolver) RequirePasswordChange(ctx context.Context, input RequirePasswordChangeInput) (*RequirePasswordChangePayload, error) {
+	u, refusals, err := r.changeUser(ctx, input.Tenant, input.User, func(a admin.Actor, id string) (*tenant.UserRecord, error) {
+		return r.admin.RequirePasswordChange(ctx, a, input.Tenant, id)
+	})
+	return &RequirePasswordChangePayload{User: u, UserErrors: refusals}, err
+}
+
+func (r *mutationResolver) RevokeDeviceTokens(ctx context.Context, input RevokeDeviceTokensInput) (*RevokeDeviceTokensPayload, error) {
+	revoked := 0
+	u, refusals, err := r.changeUser(ctx, input.Tenant, input.User, func(a admin.Actor, id string) (u *tenant.UserRecord, err error) {
+		u, revoked, err = r.admin.RevokeDeviceTokens(ctx, a, input.Tenant, id)
+		return u, err
+	})
+	return &RevokeDeviceTokensPayload{User: u, Revoked: revoked, UserErrors: refusals}, err
 }
 
 func (r *mutationResolver) ImportUsers(ctx context.Context, input ImportUsersInput) (*ImportUsersPayload, error) {

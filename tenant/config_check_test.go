@@ -32,6 +32,16 @@ func TestCheckConfig(t *testing.T) {
 				"app.example.com", "https://app.example.com/", "https://app.example.com:443", "http://x:80", "https://App.example.com", "https://u@app.example.com",
 				"https://app.example.com?x", "https://app.example.com#x", "*", "https://*.example.com", "null", "", "ftp://x", "https://x:", "https://"}
 		}, "[/web/allowed_origins/3 WrongForm /web/allowed_origins/4 WrongForm /web/allowed_origins/5 WrongForm /web/allowed_origins/6 WrongForm /web/allowed_origins/7 WrongForm /web/allowed_origins/8 WrongForm /web/allowed_origins/9 WrongForm /web/allowed_origins/10 WrongForm /web/allowed_origins/11 WrongForm /web/allowed_origins/12 WrongForm /web/allowed_origins/13 WrongForm /web/allowed_origins/14 WrongForm /web/allowed_origins/15 WrongForm /web/allowed_origins/16 WrongForm /web/allowed_origins/17 WrongForm]"},
+		{"hooks", func(c *tenant.Config) {
+			asked, told := []tenant.HookEventType{tenant.HookPreCreate}, []tenant.HookEventType{tenant.HookUserCreated}
+			c.Hooks.Endpoints = []tenant.HookEndpoint{
+				{Name: "a", URL: "https://a.example.com/x?y=1", Events: told},
+				{Name: "a", URL: "http://127.0.0.1:4000/", Events: asked, Blocking: true, OnFailure: tenant.HookAllow},
+				{Name: "b", URL: "ftp://a.example.com", Events: append(told, asked...), OnFailure: tenant.HookDeny},
+				{Name: "c", URL: "https://user@a.example.com", Events: append(asked, told...), Blocking: true},
+			}
+		}, "[/hooks/endpoints/1/name Duplicate /hooks/endpoints/2/url WrongForm /hooks/endpoints/2/events/1 NotAllowed /hooks/endpoints/2/on_failure NotAllowed " +
+			"/hooks/endpoints/3/url WrongForm /hooks/endpoints/3/events/1 NotAllowed]"},
 		{"everything at once", func(c *tenant.Config) {
 			c.Flows.MaxLifetimeSeconds, c.Sessions.LifetimeSeconds, c.Web.AllowedOrigins = 60, 60, []string{"*"}
 		}, "[/flows/max_lifetime_seconds OutOfOrder /sessions/idle_timeout_seconds OutOfOrder /web/allowed_origins/0 WrongForm]"},

@@ -21,7 +21,7 @@ import (
 //	<!-- with the demo -->  the page is read with make run in another terminal
 //	<!-- not run: why -->
 
-var pages = []string{"README.md", "CONTRIBUTING.md", "docs/run.md", "docs/tenants.md", "docs/flow-api.md", "docs/admin-api.md", "docs/operate.md", "docs/users.md", "docs/authgear.md"}
+var documented = []string{"README.md", "CONTRIBUTING.md", "docs/run.md", "docs/tenants.md", "docs/flow-api.md", "docs/admin-api.md", "docs/operate.md", "docs/users.md", "docs/hooks.md", "docs/authgear.md"}
 
 // demoCommand is what make run does.
 const demoCommand = "bin/usher serve --dev --database-url sqlite:var/dev/usher.db"
@@ -82,7 +82,7 @@ func TestDocumentation(t *testing.T) {
 	if !strings.Contains(makefile, "\t"+demoCommand+"\n") {
 		t.Errorf("make run doesn't run %s", demoCommand)
 	}
-	for _, page := range pages {
+	for _, page := range documented {
 		t.Run(page, func(t *testing.T) {
 			text := readRoot(t, page)
 			for _, m := range regexp.MustCompile("(?m)(?:`|^ *)make ([a-z-]+)").FindAllStringSubmatch(text, -1) {

@@ -59,7 +59,8 @@ type settings struct {
 	hasher  secret.HasherOptions
 	surface surface.Options
 
-	listeners int // at most; 0 for the usual
+	listeners int                               // at most; 0 for the usual
+	limiter   func(limit.Limiter) limit.Limiter // stands before the real one
 }
 
 func build(t *testing.T, url string, change ...func(*settings)) *house {
@@ -69,7 +70,8 @@ func build(t *testing.T, url string, change ...func(*settings)) *house {
 	metrics := flowengine.NewMetrics(h.registry, flowengine.MetricsOptions{})
 	log := slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	o := settings{
-		hasher: secret.HasherOptions{Workers: 2, Queue: 64, OnHash: metrics.Hashed, OnShed: metrics.Shed},
+		hasher:  secret.HasherOptions{Workers: 2, Queue: 64, OnHash: metrics.Hashed, OnShed: metrics.Shed},
+		limiter: func(l limit.Limiter) limit.Limiter { return l },
 		surface: surface.Options{
 			TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Log: log, Metrics: surface.NewMetrics(h.registry),
 		},
@@ -102,7 +104,7 @@ func build(t *testing.T, url string, change ...func(*settings)) *house {
 	})
 	must(t, err)
 	h.engine, err = flowengine.New(flowengine.Options{
-		Store: h.store, Directory: directory, Limiter: limit.SQL(h.store.DB()), Master: h.master, Hasher: hasher,
+		Store: h.store, Directory: directory, Limiter: o.limiter(limit.SQL(h.store.DB())), Master: h.master, Hasher: hasher,
 		Metrics: metrics, Log: log, Now: h.now, Outbox: noOutbox{}, Hooks: h.hooks,
 		PublicURL: h.publicURL, MaxListeners: o.listeners,
 	})

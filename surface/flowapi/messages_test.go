@@ -10,14 +10,22 @@ import (
 	"github.com/usher-id/usher/tenant"
 )
 
-// message reads the newest message that waits for somebody of a tenant; nil
-// when there is none.
+// message reads the newest message of a tenant whose code works, or else the
+// newest; nil when there is none.
 func (h *house) message(x *tenant.Tenant) *deliver.Rendered {
 	h.t.Helper()
-	list, err := h.store.Messages(context.Background(), x.ID, tenant.MessageFilter{}, tenant.Page{Limit: 1})
+	list, err := h.store.Messages(context.Background(), x.ID, tenant.MessageFilter{}, tenant.Page{Limit: 5})
 	must(h.t, err)
 	if len(list) == 0 {
 		return nil
+	}
+	for _, m := range list { // two of one millisecond are in no order
+		code, err := h.store.Code(context.Background(), x.ID, m.CodeID)
+		must(h.t, err)
+		if code.EndedAt.IsZero() && m.CreatedAt.Equal(list[0].CreatedAt) {
+			list[0] = m
+			break
+		}
 	}
 	cfg, err := h.engine.Config(context.Background(), x)
 	must(h.t, err)
