@@ -70,7 +70,8 @@ type Authenticator struct {
 type Account struct {
 	User
 	Authenticators []Authenticator
-	Claim          Claim // that the user was found by, as it is kept; zero when found by id
+	Claim          Claim     // that the user was found by, as it is kept; zero when found by id
+	ClaimVerified  time.Time // when that was verified; zero when it wasn't
 }
 
 // UserRecord is a user with everything: what an import writes, an export

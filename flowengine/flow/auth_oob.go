@@ -73,13 +73,10 @@ func (m oob) addresses(c *Cursor, b *tenant.Branch) ([]tenant.Claim, error) {
 	if secondary(m.name) || c.Claim.Kind != m.kind || !fits(c.Claim) || slices.Contains(out, c.Claim) {
 		return out, nil
 	}
-	identities, err := c.Identities(c.User)
-	for _, i := range identities {
-		if i.Claim == c.Claim && (!i.VerifiedAt.IsZero() || len(account.Authenticators) == 0) {
-			out = append(out, c.Claim)
-		}
+	if c.Known || len(account.Authenticators) == 0 {
+		out = append(out, c.Claim)
 	}
-	return out, err
+	return out, nil
 }
 
 // addressFor is the address that a new authenticator is about, as far as it

@@ -26,7 +26,7 @@ func (c *Cursor) send(p sent) (sent, error) {
 	if p.Channel == "email" {
 		limit = LimitSendEmail
 	}
-	if err := c.Allow(limit, p.To.Value); err != nil {
+	if err := c.Allow(limit, UniqueKey(&c.Config().LoginIDs, p.To)); err != nil {
 		return p, err
 	}
 	p.ID = c.NewID()

@@ -19,6 +19,7 @@ type State struct {
 	User    string                  `json:"user,omitempty"`    // known once identified; of a signup, the id the user will have
 	Decoy   bool                    `json:"decoy,omitempty"`   // identified as somebody who doesn't exist, and isn't told
 	Claim   tenant.Claim            `json:"claim,omitzero"`    // what the user identified with last
+	Known   bool                    `json:"known,omitempty"`   // and was known to be theirs before
 	Marks   map[string]tenant.Claim `json:"marks,omitempty"`   // what each named step established
 	Proved  []tenant.Claim          `json:"proved,omitempty"`  // addresses that were shown to be the user's in this run
 	Draft   Draft                   `json:"draft,omitzero"`    // what to make when the flow ends

@@ -91,7 +91,7 @@ func (c *Cursor) owner(v Verdict) (*tenant.Account, error) {
 
 // claim makes the claim mean what it means in this flow.
 func (c *Cursor) claim(v Verdict, owner *tenant.Account, onFailure string) error {
-	c.Claim = v.Claim
+	c.Claim, c.Known = v.Claim, false
 	switch {
 	case c.Ref.Type == tenant.Signup || c.Ref.Type == tenant.Promote:
 		if owner != nil {
@@ -117,7 +117,7 @@ func (c *Cursor) claim(v Verdict, owner *tenant.Account, onFailure string) error
 	default:
 		c.User = owner.ID
 		if owner.Claim.Value != "" {
-			c.Claim = owner.Claim // as it is kept, and written to
+			c.Claim, c.Known = owner.Claim, !owner.ClaimVerified.IsZero() // as it is kept, and written to
 		}
 	}
 	return nil

@@ -1,9 +1,7 @@
 package flow
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"strings"
+	"github.com/nyaruka/phonenumbers"
 
 	"github.com/usher-id/usher/tenant"
 )
@@ -72,33 +70,47 @@ func (selectDestination) Take(c *Cursor, s *tenant.Step, in *Answer) error {
 }
 
 // destinations are the ways a code can reach the user: the address they said,
-// or all of theirs where the step says so or they said a username.
+// or all of theirs where the step says so or they said a username. A stranger is
+// shown what a user might be shown, and so is a user who can't be reached; the
+// same is looked up for all of them, so that it takes as long.
 func destinations(c *Cursor, s *tenant.Step) ([]destination, error) {
-	addresses := []tenant.Claim{c.Claim}
+	var addresses []tenant.Claim
 	username := c.Claim.Kind == idUsername
-	switch {
-	case c.Decoy && username:
-		addresses = []tenant.Claim{decoyAddress(c.Claim)}
-	case !c.Decoy && (username || s.EnumerateDestinations):
-		identities, err := c.Identities(c.User)
+	if username || s.EnumerateDestinations {
+		of := c.User
+		if c.Decoy {
+			of = ""
+		}
+		identities, err := c.Identities(of)
 		if err != nil {
 			return nil, err
 		}
-		addresses = nil
 		for _, i := range identities {
 			addresses = append(addresses, i.Claim)
 		}
 	}
+	if !username && (c.Decoy || !s.EnumerateDestinations) {
+		addresses = []tenant.Claim{c.Claim}
+	}
+	out := reachable(c, s, addresses)
+	if len(out) == 0 && username {
+		c.Decoy = true
+		out = reachable(c, s, c.decoyAddresses(s))
+	}
+	if len(out) == 0 {
+		return nil, tenant.ErrNoAuthenticator // for anybody
+	}
+	return out, nil
+}
+
+func reachable(c *Cursor, s *tenant.Step, addresses []tenant.Claim) []destination {
 	var out []destination
 	for _, to := range addresses {
 		for _, d := range allowedChannels(c, s, to.Kind) {
 			out = append(out, destination{to, d})
 		}
 	}
-	if len(out) == 0 {
-		return nil, tenant.ErrNoAuthenticator
-	}
-	return out, nil
+	return out
 }
 
 func allowedChannels(c *Cursor, s *tenant.Step, kind string) []tenant.Destination {
@@ -121,12 +133,35 @@ func allowedChannels(c *Cursor, s *tenant.Step, kind string) []tenant.Destinatio
 	return out
 }
 
-// decoyAddress makes up where a stranger with a username could be reached: the
-// same for the same name.
-func decoyAddress(claim tenant.Claim) tenant.Claim {
-	sum := sha256.Sum256([]byte("decoy:" + claim.Value))
-	return tenant.Claim{Kind: idEmail, Value: strings.ToLower(base64.RawURLEncoding.EncodeToString(sum[:6])) + "@gmail.com"}
+// decoyAddresses make up where a stranger with a username could be reached: the
+// same for the same name, and nothing that a client could foretell.
+func (c *Cursor) decoyAddresses(s *tenant.Step) []tenant.Claim {
+	chance := c.Plausible("address:" + UniqueKey(&c.Config().LoginIDs, c.Claim))
+	if len(allowedChannels(c, s, idEmail)) > 0 {
+		local, domain := decoyNames[int(chance[0])%len(decoyNames)], decoyDomains[int(chance[1])%len(decoyDomains)]
+		return []tenant.Claim{{Kind: idEmail, Value: local + "@" + domain}}
+	}
+	region := "US"
+	if allowed := c.Config().LoginIDs.Phone.Countries; len(allowed) > 0 {
+		region = allowed[int(chance[2])%len(allowed)]
+	}
+	number := []byte(phonenumbers.Format(phonenumbers.GetExampleNumberForType(region, phonenumbers.MOBILE), phonenumbers.E164))
+	for i := max(1, len(number)-6); i < len(number); i++ { // the last four aren't shown
+		number[i] = '0' + chance[i]%10
+	}
+	return []tenant.Claim{{Kind: idPhone, Value: string(number)}}
 }
+
+// Most of this is hidden behind asterisks.
+var (
+	decoyNames = []string{
+		"anna.m", "alex", "andrea", "ben.k", "carlos", "chris", "claire", "daniel", "david.s", "diana", "elena", "emily", "erik", "felix", "fiona", "george",
+		"hannah", "henry", "ines", "ivan", "jack", "james.w", "jana", "jessica", "john", "julia", "karin", "kevin", "laura", "leo.b", "lin", "lucas",
+		"maria", "mark", "martin", "mei", "michael", "mike", "mohamed", "nina", "oliver", "omar", "paul", "peter", "rachel", "robert", "sam", "sarah.l",
+		"simon", "sofia", "stefan", "susan", "thomas", "tim", "tom", "vera", "victor", "wei", "yuki", "zoe",
+	}
+	decoyDomains = []string{"gmail.com", "gmail.com", "gmail.com", "outlook.com", "hotmail.com", "yahoo.com", "icloud.com"}
+)
 
 func (verifyRecoveryCode) Offer(c *Cursor, s *tenant.Step) (*Action, error) {
 	p, err := pending[sent](c)

@@ -65,7 +65,7 @@ func (w *world) AccountByClaim(c tenant.Claim, also ...string) (*tenant.Account,
 			for i, has := range u.Claims {
 				if has.Kind == c.Kind && (has.Value == value || i < len(u.Keys) && u.Keys[i] == value) {
 					a, err := w.Account(u.ID)
-					a.Claim = has
+					a.Claim, a.ClaimVerified = has, w.Now()
 					return a, err
 				}
 			}

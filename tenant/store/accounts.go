@@ -54,7 +54,7 @@ func (r *accountScan) fold(tenantID string) {
 	}
 }
 
-const selectByIdentity = `SELECT i.value,` + accountColumns + `
+const selectByIdentity = `SELECT i.value, i.verified_at,` + accountColumns + `
 	FROM identity i JOIN user_account u ON u.tenant_id = i.tenant_id AND u.id = i.user_id ` + authenticatorsOfUser
 
 // Of several users who are found, the first row's is meant.
@@ -83,14 +83,15 @@ func (s *Store) AccountByClaim(ctx context.Context, tenantID string, claim tenan
 
 func (s *Store) accountByClaim(ctx context.Context, kind string, q *statement, tenantID string, key ...string) (*tenant.Account, error) {
 	var scan accountScan
-	found := "" // the value of the first row's identity
+	found, verified := "", int64(0) // of the first row's identity
 	err := s.lookup(ctx, q, func(rows *sql.Rows) error {
 		var value string
-		if err := rows.Scan(append([]any{&value}, scan.dest()...)...); err != nil {
+		var since int64
+		if err := rows.Scan(append([]any{&value, &since}, scan.dest()...)...); err != nil {
 			return err
 		}
 		if found == "" {
-			found = value
+			found, verified = value, since
 		}
 		if value == found {
 			scan.fold(tenantID)
@@ -100,7 +101,7 @@ func (s *Store) accountByClaim(ctx context.Context, kind string, q *statement, t
 	if err != nil || scan.account == nil {
 		return nil, cmp.Or(err, error(tenant.ErrUserNotFound))
 	}
-	scan.account.Claim = tenant.Claim{Kind: kind, Value: found}
+	scan.account.Claim, scan.account.ClaimVerified = tenant.Claim{Kind: kind, Value: found}, at(verified)
 	return scan.account, nil
 }
 

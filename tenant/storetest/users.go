@@ -18,9 +18,14 @@ func testUsers(h *house) {
 			got, err := h.s.AccountByClaim(h.ctx(), t.ID, c)
 			h.must(err)
 			account.Claim = c
+			for _, i := range u.Identities {
+				if i.Claim == c {
+					account.ClaimVerified = i.VerifiedAt
+				}
+			}
 			h.same(got, account)
 		}
-		account.Claim = tenant.Claim{}
+		account.Claim, account.ClaimVerified = tenant.Claim{}, time.Time{}
 		got, err := h.s.Account(h.ctx(), t.ID, u.ID)
 		h.must(err)
 		h.same(got, account)
@@ -68,7 +73,7 @@ func testUsers(h *house) {
 		h.must(h.change(t.ID, func(tx tenant.Tx) error { return tx.CreateUser(u) }))
 		got, err := h.s.AccountByClaim(h.ctx(), t.ID, u.Identities[0].Claim)
 		h.must(err)
-		h.same(got, &tenant.Account{User: u.User, Claim: u.Identities[0].Claim})
+		h.same(got, &tenant.Account{User: u.User, Claim: u.Identities[0].Claim, ClaimVerified: u.Identities[0].VerifiedAt})
 	})
 	h.step("forms of a login id", func(h *house) {
 		name := word()
