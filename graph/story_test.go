@@ -279,6 +279,7 @@ func (s *story) users() {
 		s.works(`mutation($u: ID!) { enableUser(input: {tenant: "shop", user: $u}) { user { state }`+why+` }`, "u", user)
 	}
 	s.access(id)
+	s.help(id)
 	s.refuses("UserNotFound", `mutation { disableUser(input: {tenant: "shop", user: "nobody"}) { user { id }`+why+` }`)
 	a = s.works(`mutation($u: ID!) { addIdentity(input: {tenant: "shop", user: $u, kind: "username", value: "ann"}) { user { identities { id kind } }`+why+` }`, "u", id)
 	identity := a.at("addIdentity", "user", "identities", 1, "id")
@@ -311,6 +312,7 @@ func (s *story) sessions() {
 		s.t.Errorf("sessions: %s", a.raw)
 	}
 	s.works(`query($id: ID!) { node(id: $id) { id ... on FlowRun { runId } } }`, "id", a.at("tenant", "flowRuns", "nodes", 0, "id"))
+	s.explains(a.at("tenant", "flowRuns", "nodes", 0, "runId").(string))
 	if a = s.works(`mutation($id: ID!) { revokeSession(input: {tenant: "acme", id: $id}) { revoked`+why+` }`, "id", first); a.at("revokeSession", "revoked") != float64(1) {
 		s.t.Errorf("revokeSession: %s", a.raw)
 	}
