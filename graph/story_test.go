@@ -279,8 +279,7 @@ func (s *story) users() {
 		s.works(`mutation($u: ID!) { enableUser(input: {tenant: "shop", user: $u}) { user { state }`+why+` }`, "u", user)
 	}
 	s.access(id)
-	s.works(`mutation($u: ID!) { requirePasswordChange(input: {tenant: "shop", user: $u}) { user { anonymous }`+why+` }`, "u", id)
-	s.works(`mutation($u: ID!) { revokeDeviceTokens(input: {tenant: "shop", user: $u}) { user { id } revoked`+why+` }`, "u", id)
+	s.help(id)
 	s.refuses("UserNotFound", `mutation { disableUser(input: {tenant: "shop", user: "nobody"}) { user { id }`+why+` }`)
 	a = s.works(`mutation($u: ID!) { addIdentity(input: {tenant: "shop", user: $u, kind: "username", value: "ann"}) { user { identities { id kind } }`+why+` }`, "u", id)
 	identity := a.at("addIdentity", "user", "identities", 1, "id")
@@ -313,13 +312,7 @@ func (s *story) sessions() {
 		s.t.Errorf("sessions: %s", a.raw)
 	}
 	s.works(`query($id: ID!) { node(id: $id) { id ... on FlowRun { runId } } }`, "id", a.at("tenant", "flowRuns", "nodes", 0, "id"))
-	run, _ := a.at("tenant", "flowRuns", "nodes", 0, "runId").(string)
-	explain := `mutation($c: String!) { explainSignIn(input: {tenant: "acme", code: $c}) { run { runId } events { at outcome step method reason ip }` + why + ` }`
-	if a := s.works(explain, "c", tenant.SupportCode(run)); a.at("explainSignIn", "run", "runId") != run || a.at("explainSignIn", "events", 0, "outcome") != "FINISHED" {
-		s.t.Errorf("explained: %s", a.raw)
-	}
-	s.refuses("NotFound", explain, "c", "AAAA-AAAA")
-	s.refuses("ValidationFailed", explain, "c", "what?")
+	s.explains(a.at("tenant", "flowRuns", "nodes", 0, "runId").(string))
 	if a = s.works(`mutation($id: ID!) { revokeSession(input: {tenant: "acme", id: $id}) { revoked`+why+` }`, "id", first); a.at("revokeSession", "revoked") != float64(1) {
 		s.t.Errorf("revokeSession: %s", a.raw)
 	}

@@ -189,7 +189,6 @@ func DefaultConfig() *Config {
 			Templates: []MessageTemplate{},
 		},
 		TestMode: TestMode{FixedCodes: []FixedCode{}, Suppressed: []Suppression{}},
-		Hooks:    Hooks{Endpoints: []HookEndpoint{}},
-		Web:      Web{AllowedOrigins: []string{}},
+		Hooks:    Hooks{Endpoints: []HookEndpoint{}}, Web: Web{AllowedOrigins: []string{}},
 	}
 }

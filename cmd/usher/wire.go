@@ -15,6 +15,7 @@ import (
 
 	"github.com/usher-id/usher/flowengine"
 	"github.com/usher-id/usher/flowengine/admin"
+	"github.com/usher-id/usher/flowengine/deliver"
 	"github.com/usher-id/usher/flowengine/hook"
 	"github.com/usher-id/usher/flowengine/limit"
 	"github.com/usher-id/usher/graph"
@@ -163,46 +164,15 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 	closeWith(s.hasher.Close)
 
 	s.health = &health{ping: db.Ping, schema: db.SchemaVersion}
-	limiter := limit.SQL(db.DB())
-	if c.RedisURL != "" {
-		client, err := openRedis(c.RedisURL)
-		if err != nil {
-			return nil, err
-		}
-		closeWith(client.Close)
-		limiter = limit.Redis(client)
-		s.health.redis = func(ctx context.Context) error { return client.Do(ctx, client.B().Ping().Build()).Error() }
+	limiter, err := s.limits(c, closeWith)
+	if err != nil {
+		return nil, err
 	}
-	s.admin.OnPublish = m.engine.Published
-	s.admin.OnChange = func(d admin.Deed) {
-		m.engine.SessionsRevoked(true, d.Revoked)
-		// A change that was refused owes the audit log nothing.
-		if k := tenant.AsError(d.Err).Kind; d.Err == nil || k == tenant.Internal || k == tenant.Unavailable {
-			m.engine.Audited(d.Category(), d.Took, d.Err)
-		}
-	}
+	countAdmins(s.admin, m)
 	directory := tenant.NewDirectory(db, m.engine.DirectoryHooks(func(err error) {
 		e.Log.Warn("changes could not be followed; trying again", "error", err)
 	}), nil)
-	var engine *flowengine.Engine
-	outbox, err := newOutbox(e, c, s.app, m.engine, limiter, directory, func(ctx context.Context, t *tenant.Tenant) (*tenant.Config, error) {
-		return engine.Config(ctx, t)
-	})
-	if err != nil {
-		return nil, err
-	}
-	s.admin.Messages = outbox
-	hooks, err := hook.New(hook.Options{
-		Store: db, Master: s.master, Guard: c.guard(e.Settings.Dev), Metrics: m.hooks, Log: e.Log,
-	})
-	if err != nil {
-		return nil, err
-	}
-	s.admin.Hooks, s.admin.Limiter = hooks, limiter
-	engine, err = flowengine.New(flowengine.Options{
-		Store: db, Directory: directory, Limiter: limiter, Master: s.master, Hasher: s.hasher, Metrics: m.engine, Log: e.Log,
-		Outbox: outbox, Hooks: hooks, PublicURL: e.Settings.flowURL, ForgetDue: s.admin.ForgetDue,
-	})
+	engine, outbox, hooks, err := newEngine(e, c, m, s.app, limiter, directory)
 	if err != nil {
 		return nil, err
 	}
@@ -223,6 +193,52 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 	}
 	ok = true
 	return s, nil
+}
+
+// limits are kept in Redis where there is one, and else in the database.
+func (s *server) limits(c *serveCmd, closeWith func(func())) (limit.Limiter, error) {
+	if c.RedisURL == "" {
+		return limit.SQL(s.store.DB()), nil
+	}
+	client, err := openRedis(c.RedisURL)
+	if err != nil {
+		return nil, err
+	}
+	closeWith(client.Close)
+	s.health.redis = func(ctx context.Context) error { return client.Do(ctx, client.B().Ping().Build()).Error() }
+	return limit.Redis(client), nil
+}
+
+// countAdmins has what admins do counted.
+func countAdmins(a *admin.Service, m *metrics) {
+	a.OnPublish = m.engine.Published
+	a.OnChange = func(d admin.Deed) {
+		m.engine.SessionsRevoked(true, d.Revoked)
+		// A change that was refused owes the audit log nothing.
+		if k := tenant.AsError(d.Err).Kind; d.Err == nil || k == tenant.Internal || k == tenant.Unavailable {
+			m.engine.Audited(d.Category(), d.Took, d.Err)
+		}
+	}
+}
+
+// newEngine makes the engine with what it tells the world through.
+func newEngine(e *env, c *serveCmd, m *metrics, a *app, limiter limit.Limiter, directory *tenant.Directory) (engine *flowengine.Engine, outbox *deliver.Worker, hooks *hook.Hooks, err error) {
+	outbox, err = newOutbox(e, c, a, m.engine, limiter, directory, func(ctx context.Context, t *tenant.Tenant) (*tenant.Config, error) {
+		return engine.Config(ctx, t)
+	})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	hooks, err = hook.New(hook.Options{Store: a.store, Master: a.master, Guard: c.guard(e.Settings.Dev), Metrics: m.hooks, Log: e.Log})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	a.admin.Messages, a.admin.Hooks, a.admin.Limiter = outbox, hooks, limiter
+	engine, err = flowengine.New(flowengine.Options{
+		Store: a.store, Directory: directory, Limiter: limiter, Master: a.master, Hasher: a.hasher, Metrics: m.engine, Log: e.Log,
+		Outbox: outbox, Hooks: hooks, PublicURL: e.Settings.flowURL, ForgetDue: a.admin.ForgetDue,
+	})
+	return engine, outbox, hooks, err
 }
 
 func prepareSchema(ctx context.Context, db *store.Store, migrate bool) error {

@@ -67,20 +67,25 @@ func (k *checker) derive() {
 		k.deriveOne(tenant.Promote, slices.DeleteFunc(slices.Clone(signup), func(b tenant.Branch) bool { return b.Identification == idAnonymous }), end...)
 	}
 
-	var both []tenant.Branch // what both the default sign-up and the default login begin with
-	for _, id := range cfg.Identifications.Enabled {
+	k.deriveOne(tenant.SignupLogin, k.both())
+	if cfg.Recovery.Enabled && branchFor(&tenant.Step{OneOf: branches(cfg.Authenticators.Primary)}, primaryPassword) >= 0 {
+		k.deriveOne(tenant.AccountRecovery, recovery,
+			tenant.Step{Type: stepSelectDestination}, tenant.Step{Type: stepVerifyRecoveryCode}, tenant.Step{Type: stepResetPassword})
+	}
+	k.deriveReauth()
+}
+
+// both lists what the default sign-up and the default login begin with alike.
+func (k *checker) both() []tenant.Branch {
+	var both []tenant.Branch
+	for _, id := range k.program.config.Identifications.Enabled {
 		if k.beginsWith(defaultOf(tenant.Signup), id) && k.beginsWith(defaultOf(tenant.Login), id) {
 			both = append(both, tenant.Branch{Identification: id, SignupFlow: tenant.DefaultFlow, LoginFlow: tenant.DefaultFlow})
 		} else if id == idPasskey && k.beginsWith(defaultOf(tenant.Login), id) {
 			both = append(both, tenant.Branch{Identification: id, LoginFlow: tenant.DefaultFlow})
 		}
 	}
-	k.deriveOne(tenant.SignupLogin, both)
-	if cfg.Recovery.Enabled && branchFor(&tenant.Step{OneOf: branches(cfg.Authenticators.Primary)}, primaryPassword) >= 0 {
-		k.deriveOne(tenant.AccountRecovery, recovery,
-			tenant.Step{Type: stepSelectDestination}, tenant.Step{Type: stepVerifyRecoveryCode}, tenant.Step{Type: stepResetPassword})
-	}
-	k.deriveReauth()
+	return both
 }
 
 // RecoveryCodesFlow is the derived reauth flow in which a user gets new recovery

@@ -19,10 +19,8 @@ func (p *Program) Start(w World, ref tenant.FlowRef, user string, inputs ...Inpu
 	if err := p.open(ref, user); err != nil {
 		return c.result(nil), err
 	}
-	if ref.Type == tenant.Promote {
-		if err := c.promotable(); err != nil {
-			return c.result(nil), err
-		}
+	if err := c.promotable(); err != nil {
+		return c.result(nil), err
 	}
 	if err := c.hook(tenant.HookPreInitialize); err != nil {
 		return c.result(nil), err
@@ -35,6 +33,9 @@ func (p *Program) Start(w World, ref tenant.FlowRef, user string, inputs ...Inpu
 // the old state. The result's Trace is filled either way.
 func (p *Program) Step(w World, s State, inputs ...Input) (Result, error) {
 	c := &Cursor{World: w, State: s.clone(), program: p}
+	if err := c.promotable(); err != nil && !s.Done { // elsewhere, meanwhile
+		return c.result(nil), err
+	}
 	return c.walk(inputs)
 }
 
@@ -267,8 +268,11 @@ func (c *Cursor) askAtEnd() error {
 	return c.hook(tenant.HookPreAuthenticated)
 }
 
-// promotable refuses a user who is a full one already.
+// promotable refuses to promote a user who is a full one already.
 func (c *Cursor) promotable() error {
+	if c.Ref.Type != tenant.Promote {
+		return nil
+	}
 	account, err := c.Account(c.User)
 	if err == nil && (account == nil || !account.Anonymous) {
 		err = tenant.ErrFlowNotAllowed.Says("only an anonymous user can be promoted")

@@ -111,12 +111,12 @@ func (a *answer) failure() error {
 func (h *Hooks) call(ctx context.Context, t *tenant.Tenant, e *tenant.HookEndpoint, l letter) (a answer) {
 	begun := time.Now()
 	defer func() { a.took = time.Since(begun) }()
-	ctx, cancel := context.WithTimeout(ctx, e.Timeout())
-	defer cancel()
 	keys, err := h.keys.of(ctx, t, e.Name)
 	if err != nil {
 		return answer{err: fmt.Errorf("its signing key can't be read: %w", err)}
 	}
+	ctx, cancel := context.WithTimeout(ctx, e.Timeout())
+	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, e.URL, bytes.NewReader(l.body))
 	if err != nil {
 		return answer{err: errors.New("its URL can't be called")}

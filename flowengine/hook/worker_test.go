@@ -67,7 +67,7 @@ func TestRetry(t *testing.T) {
 		}
 		to.Answers(func(hooktest.Call) hooktest.Answer { return <-tries })
 		e := told("a", to)
-		e.TimeoutMS = 300
+		e.TimeoutMS = 3000 // long for all but the one that hangs
 		r := newRig(t, url, e)
 		n := r.node(r.store)
 		stop := r.run(n)

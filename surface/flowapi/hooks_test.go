@@ -142,10 +142,10 @@ func (h *house) secretless(to *hooktest.Receiver) {
 func TestHookFailsOrHangs(t *testing.T) {
 	onBoth(t, func(h *house) {
 		x, to := h.hooked(func(c *tenant.Config) {
-			c.Hooks.Endpoints[0].TimeoutMS = 150
+			c.Hooks.Endpoints[0].TimeoutMS = 2000
 			c.Hooks.Endpoints[0].Events = []tenant.HookEventType{tenant.HookPreAuthenticated}
 			open := c.Hooks.Endpoints[0]
-			open.Name, open.OnFailure, open.Events = "open", tenant.HookAllow, []tenant.HookEventType{tenant.HookPostIdentified}
+			open.Name, open.TimeoutMS, open.OnFailure, open.Events = "open", 100, tenant.HookAllow, []tenant.HookEventType{tenant.HookPostIdentified}
 			c.Hooks.Endpoints = append(c.Hooks.Endpoints, open)
 		})
 		sealed, err := h.master.Seal(x, tenant.SecretTable, tenant.HookSecretName("open"), []byte(hookKey))

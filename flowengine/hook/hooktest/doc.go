@@ -1,5 +1,5 @@
 // Package hooktest is a service that hooks call, for tests: it is as strict as
 // docs/hooks.md tells real ones to be, and can say no, fail, hang and recover.
 //
-// It owns nothing of the hooks themselves (flowengine/hook).
+// It does not own the hooks themselves (flowengine/hook).
 package hooktest
