@@ -182,16 +182,13 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 		return nil, err
 	}
 	s.admin.Messages = outbox
-	hooks, err := hook.New(hook.Options{
-		Store: db, Master: s.master, Guard: c.guard(e.Settings.Dev), Metrics: m.hooks, Log: e.Log,
-	})
-	if err != nil {
+	s.admin.Limiter = limiter
+	if s.admin.Hooks, err = newHooks(e, c, s.app, m); err != nil {
 		return nil, err
 	}
-	s.admin.Hooks, s.admin.Limiter = hooks, limiter
 	engine, err = flowengine.New(flowengine.Options{
 		Store: db, Directory: directory, Limiter: limiter, Master: s.master, Hasher: s.hasher, Metrics: m.engine, Log: e.Log,
-		Outbox: outbox, Hooks: hooks, PublicURL: e.Settings.flowURL, ForgetDue: s.admin.ForgetDue,
+		Outbox: outbox, Hooks: s.admin.Hooks, PublicURL: e.Settings.flowURL, ForgetDue: s.admin.ForgetDue,
 	})
 	if err != nil {
 		return nil, err
@@ -207,9 +204,7 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 		directory.Run,
 		engine.Run,
 		outbox.Run,
-		func(ctx context.Context) error {
-			return hooks.Run(ctx, hook.Tenants{ByID: directory.ByID, Config: engine.Config})
-		},
+		tellHooks(s.admin.Hooks, directory, engine),
 		func(ctx context.Context) error { m.storage.watch(ctx, db, s.health); return nil },
 	}
 	ok = true
