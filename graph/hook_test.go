@@ -49,7 +49,7 @@ func (s *story) hooks() {
 	s.refuses("NotFound", `mutation { testHook(input: {tenant: "shop", hook: "nobody"}) { error`+why+` }`)
 	s.refuses("ValidationFailed", `mutation { testHook(input: {tenant: "shop", hook: "log", event: "user.deleted"}) { error`+why+` }`)
 
-	s.works(`mutation { createUser(input: {tenant: "shop", identities: [{kind: "email", value: "hooked@example.com"}]}) { user { id }` + why + ` }`)
+	made := s.works(`mutation { createUser(input: {tenant: "shop", identities: [{kind: "email", value: "hooked@example.com"}]}) { user { id }` + why + ` }`)
 	a = s.works(`{ tenant(slug: "shop") { hookDeliveries(first: 5) { edges { cursor node { id } } pageInfo { hasNextPage endCursor }
 		nodes { id eventId event hook status request attempts nextAt createdAt triedAt durationMs statusCode response error } }
 		failed: hookDeliveries(filter: {hook: "log", event: "user.created", status: FAILED}) { nodes { id } } } }`)
@@ -69,5 +69,6 @@ func (s *story) hooks() {
 		s.t.Error(a.raw)
 	}
 	s.refuses("NotFound", `mutation($id: ID!) { redeliver(input: {tenant: "acme", id: $id}) { delivery { id }`+why+` }`, "id", d["id"])
+	s.works(`mutation($u: ID!) { deleteUser(input: {tenant: "shop", user: $u}) {`+why+` }`, "u", made.at("createUser", "user", "id"))
 	s.works(`mutation { updateHooks(input: {tenant: "shop", autoPublish: true, endpoints: []}) { version { number }` + why + ` }`)
 }

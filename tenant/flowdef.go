@@ -1,7 +1,5 @@
 package tenant
 
-import "time"
-
 // FlowType says what a flow is for (FLOW_API.md section 3).
 type FlowType string
 
@@ -42,8 +40,9 @@ type Step struct {
 	Optional   bool     `json:"optional,omitempty" jsonschema_description:"Pass the step by when the user has nothing to take it with."`
 	OneOf      []Branch `json:"one_of,omitempty" jsonschema:"maxItems=50" jsonschema_description:"The ways to take the step, in the order they are offered."`
 
-	// Of a derived step: until then it is passed by when the user has nothing for it.
-	Grace time.Time `json:"-"`
+	// Of a derived step: until the grace period ends it is passed by when the
+	// user has nothing for it.
+	Grace bool `json:"-"`
 
 	EnrollmentAllowed     bool           `json:"enrollment_allowed,omitempty" jsonschema_description:"authenticate: a user without any of the methods sets one up."`
 	UserProfile           []ProfileField `json:"user_profile,omitempty" jsonschema:"maxItems=50" jsonschema_description:"fill_user_profile: what is asked for."`

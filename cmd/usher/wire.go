@@ -172,7 +172,7 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 	directory := tenant.NewDirectory(db, m.engine.DirectoryHooks(func(err error) {
 		e.Log.Warn("changes could not be followed; trying again", "error", err)
 	}), nil)
-	engine, outbox, hooks, err := newEngine(e, c, m, s.app, limiter, directory)
+	engine, outbox, err := newEngine(e, c, m, s.app, limiter, directory)
 	if err != nil {
 		return nil, err
 	}
@@ -186,9 +186,7 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 		directory.Run,
 		engine.Run,
 		outbox.Run,
-		func(ctx context.Context) error {
-			return hooks.Run(ctx, hook.Tenants{ByID: directory.ByID, Config: engine.Config})
-		},
+		tellHooks(s.admin.Hooks, directory, engine),
 		func(ctx context.Context) error { m.storage.watch(ctx, db, s.health); return nil },
 	}
 	ok = true
@@ -222,23 +220,23 @@ func countAdmins(a *admin.Service, m *metrics) {
 }
 
 // newEngine makes the engine with what it tells the world through.
-func newEngine(e *env, c *serveCmd, m *metrics, a *app, limiter limit.Limiter, directory *tenant.Directory) (engine *flowengine.Engine, outbox *deliver.Worker, hooks *hook.Hooks, err error) {
+func newEngine(e *env, c *serveCmd, m *metrics, a *app, limiter limit.Limiter, directory *tenant.Directory) (engine *flowengine.Engine, outbox *deliver.Worker, err error) {
 	outbox, err = newOutbox(e, c, a, m.engine, limiter, directory, func(ctx context.Context, t *tenant.Tenant) (*tenant.Config, error) {
 		return engine.Config(ctx, t)
 	})
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	hooks, err = hook.New(hook.Options{Store: a.store, Master: a.master, Guard: c.guard(e.Settings.Dev), Metrics: m.hooks, Log: e.Log})
+	a.admin.Hooks, err = newHooks(e, c, a, m)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	a.admin.Messages, a.admin.Hooks, a.admin.Limiter = outbox, hooks, limiter
+	a.admin.Messages, a.admin.Limiter = outbox, limiter
 	engine, err = flowengine.New(flowengine.Options{
 		Store: a.store, Directory: directory, Limiter: limiter, Master: a.master, Hasher: a.hasher, Metrics: m.engine, Log: e.Log,
-		Outbox: outbox, Hooks: hooks, PublicURL: e.Settings.flowURL, ForgetDue: a.admin.ForgetDue,
+		Outbox: outbox, Hooks: a.admin.Hooks, PublicURL: e.Settings.flowURL, ForgetDue: a.admin.ForgetDue,
 	})
-	return engine, outbox, hooks, err
+	return engine, outbox, err
 }
 
 func prepareSchema(ctx context.Context, db *store.Store, migrate bool) error {

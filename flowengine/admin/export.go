@@ -36,8 +36,8 @@ func (s *Service) ExportUsers(ctx context.Context, a Actor, slug string, w io.Wr
 		}
 		for _, u := range page {
 			after = u.ID
-			if !u.AnonymizedAt.IsZero() {
-				continue // nothing is left that could come back
+			if u.Anonymous || !u.AnonymizedAt.IsZero() {
+				continue // a session is all they have, or nothing is left: neither could come back
 			}
 			if err := s.exportUser(w, t, u, hashes, written == 0); err != nil {
 				return written, err

@@ -88,6 +88,22 @@ func TestSecondFactorsAreReset(t *testing.T) {
 	})
 }
 
+// An anonymous user has nothing that an export could bring back.
+func TestAnonymousUsersAreNotExported(t *testing.T) {
+	b := newBench(t, testenv.SQLite(t))
+	u := b.user("acme", "a@example.com", "correct horse")
+	guest := &tenant.UserRecord{User: tenant.User{TenantID: u.TenantID, ID: secret.NewID(), State: tenant.UserActive, Anonymous: true, CreatedAt: b.clock(), UpdatedAt: b.clock()}}
+	must(t, b.Store.Change(b.ctx, func(tx tenant.Tx) error {
+		if err := tx.CreateUser(guest); err != nil {
+			return err
+		}
+		return tx.Audit(&tenant.AuditEvent{TenantID: u.TenantID, ID: secret.NewID(), At: b.clock(), Category: tenant.AuditSystem, Action: "test", Outcome: "success", ActorKind: tenant.ActorSystem, Detail: json.RawMessage(`{}`)})
+	}))
+	if doc := b.export(true); strings.Contains(doc, guest.ID) || !strings.Contains(doc, u.ID) {
+		t.Errorf("the export: %s", doc)
+	}
+}
+
 func second[A, B any](_ A, _ B, err error) error { return err }
 
 func TestPasswordChangeIsRequired(t *testing.T) {

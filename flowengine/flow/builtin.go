@@ -19,40 +19,13 @@ func (k *checker) derive() {
 	for i, a := range cfg.Authenticators.Secondary {
 		k.known(pointer("/authenticators/secondary", i), a, stepAuthenticate)
 	}
-	var signup, login, recovery []tenant.Branch
+	var d derived
 	for i, id := range cfg.Identifications.Enabled {
-		if !k.known(pointer("/identifications/enabled", i), id, stepIdentify) {
-			continue
+		if k.known(pointer("/identifications/enabled", i), id, stepIdentify) {
+			k.deriveFrom(id, &d)
 		}
-		make, prove := secondFactors(cfg)
-		switch id {
-		case idAnonymous:
-			signup = append(signup, tenant.Branch{Identification: id})
-			continue
-		case idSelectAccount:
-			prove = append([]tenant.Step{{Type: stepCheckAccountStatus}}, prove...)
-			login = append(login, tenant.Branch{Identification: id, Steps: prove})
-			continue
-		case idPasskey:
-			prove = afterPasskey(cfg, append([]tenant.Step{{Type: stepCheckAccountStatus}}, prove...))
-			login = append(login, tenant.Branch{Identification: id, Steps: prove})
-			continue
-		}
-		if !methods[id].Proves(stepIdentify) {
-			ways := primaryFor(cfg, id)
-			if len(ways) == 0 {
-				k.problem("/authenticators/primary", "NoPrimaryAuthenticator", "users who identify by %s need a primary authenticator", id)
-			}
-			make = factors(cfg, stepCreateAuthenticator, ways, make)
-			if id == idEmail && cfg.Verification.Email.Required || id == idPhone && cfg.Verification.Phone.Required {
-				make = append([]tenant.Step{{Type: stepVerify, TargetStep: identified}}, make...)
-			}
-			prove = factors(cfg, stepAuthenticate, ways, append([]tenant.Step{{Type: stepCheckAccountStatus}}, prove...))
-			recovery = append(recovery, tenant.Branch{Identification: id})
-		}
-		signup = append(signup, tenant.Branch{Identification: id, Steps: make})
-		login = append(login, tenant.Branch{Identification: id, Steps: append(prove, tenant.Step{Type: stepChangePassword})})
 	}
+	signup, login, recovery := d.signup, d.login, d.recovery
 	strangers := func(b tenant.Branch) bool { return b.Identification != idSelectAccount }
 	if !slices.ContainsFunc(login, strangers) && len(cfg.Flows.LoginFlows) == 0 {
 		k.problem("/identifications/enabled", "NoWayIn", "with no identification and no login flow nobody can sign in")
@@ -86,6 +59,40 @@ func (k *checker) both() []tenant.Branch {
 		}
 	}
 	return both
+}
+
+// derived are the branches that the default flows begin with.
+type derived struct{ signup, login, recovery []tenant.Branch }
+
+// deriveFrom adds what follows from one way to identify.
+func (k *checker) deriveFrom(id string, d *derived) {
+	cfg := k.program.config
+	make, prove := secondFactors(cfg)
+	known := append([]tenant.Step{{Type: stepCheckAccountStatus}}, prove...) // of who has proved themselves
+	switch {
+	case id == idAnonymous:
+		d.signup = append(d.signup, tenant.Branch{Identification: id})
+		return
+	case id == idSelectAccount:
+		d.login = append(d.login, tenant.Branch{Identification: id, Steps: known})
+		return
+	case id == idPasskey:
+		d.login = append(d.login, tenant.Branch{Identification: id, Steps: afterPasskey(cfg, known)})
+		return
+	case !methods[id].Proves(stepIdentify):
+		ways := primaryFor(cfg, id)
+		if len(ways) == 0 {
+			k.problem("/authenticators/primary", "NoPrimaryAuthenticator", "users who identify by %s need a primary authenticator", id)
+		}
+		make = factors(cfg, stepCreateAuthenticator, ways, make)
+		if id == idEmail && cfg.Verification.Email.Required || id == idPhone && cfg.Verification.Phone.Required {
+			make = append([]tenant.Step{{Type: stepVerify, TargetStep: identified}}, make...)
+		}
+		prove = factors(cfg, stepAuthenticate, ways, known)
+		d.recovery = append(d.recovery, tenant.Branch{Identification: id})
+	}
+	d.signup = append(d.signup, tenant.Branch{Identification: id, Steps: make})
+	d.login = append(d.login, tenant.Branch{Identification: id, Steps: append(prove, tenant.Step{Type: stepChangePassword})})
 }
 
 // RecoveryCodesFlow is the derived reauth flow in which a user gets new recovery
@@ -176,8 +183,8 @@ func secondFactors(cfg *tenant.Config) (make, prove []tenant.Step) {
 	}
 	prove = []tenant.Step{ask}
 	if a.SecondaryMode == tenant.SecondaryRequired {
-		prove[0].Optional, prove[0].EnrollmentAllowed, prove[0].Grace = false, true, a.Grace()
-		make = []tenant.Step{{Type: stepCreateAuthenticator, OneOf: ways, Grace: a.Grace()}, {Type: stepViewRecoveryCode}}
+		prove[0].Optional, prove[0].EnrollmentAllowed, prove[0].Grace = false, true, true
+		make = []tenant.Step{{Type: stepCreateAuthenticator, OneOf: ways, Grace: true}, {Type: stepViewRecoveryCode}}
 		prove = append(prove, tenant.Step{Type: stepViewRecoveryCode})
 	}
 	return make, prove

@@ -15,7 +15,7 @@ type Program struct {
 	config *tenant.Config
 	flows  map[tenant.FlowRef]*tenant.Flow
 
-	sessions map[tenant.FlowRef]bool // those that look at the session of the device
+	sessions []tenant.FlowRef // those that look at the session of the device
 }
 
 // Config is what the program was compiled from; it must not be changed.
@@ -48,7 +48,7 @@ func (p *Program) AboutSession(ref tenant.FlowRef) bool {
 	if ref.Type == tenant.Reauth || ref.Type == tenant.Promote {
 		return true
 	}
-	return p.sessions[ref]
+	return slices.Contains(p.sessions, ref)
 }
 
 // Compile checks a configuration's flows whole and derives the default ones. A
@@ -80,7 +80,7 @@ func (p *Program) share(from *Program) {
 }
 
 func compile(cfg *tenant.Config) (*Program, []tenant.Problem) {
-	p := &Program{config: cfg, flows: map[tenant.FlowRef]*tenant.Flow{}, sessions: map[tenant.FlowRef]bool{}}
+	p := &Program{config: cfg, flows: map[tenant.FlowRef]*tenant.Flow{}}
 	k := &checker{program: p}
 	where := map[*tenant.Flow]string{}
 	var order []tenant.FlowRef
@@ -107,7 +107,9 @@ func compile(cfg *tenant.Config) (*Program, []tenant.Problem) {
 		return nil, k.problems
 	}
 	for ref, f := range p.flows {
-		p.sessions[ref] = asksSession(f.Steps)
+		if asksSession(f.Steps) {
+			p.sessions = append(p.sessions, ref)
+		}
 	}
 	return p, nil
 }

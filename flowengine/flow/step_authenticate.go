@@ -28,7 +28,7 @@ func (authenticate) Offer(c *Cursor, s *tenant.Step) (*Action, error) {
 	}
 	if len(all) == 0 {
 		switch {
-		case c.Now().Before(s.Grace):
+		case c.inGrace(s):
 			return nil, nil
 		case s.EnrollmentAllowed && len(c.AMR) > 0:
 			return createAuthenticator{}.Offer(c, enrolment(s))
@@ -84,6 +84,11 @@ func (c *Cursor) selectedProof(s *tenant.Step) bool {
 	return !slices.ContainsFunc(s.OneOf, func(b tenant.Branch) bool {
 		return !secondary(b.Method()) && b.Method() != recoveryCodeName && b.Method() != deviceTokenName
 	})
+}
+
+// inGrace says whether the step may still be passed by.
+func (c *Cursor) inGrace(s *tenant.Step) bool {
+	return s.Grace && c.Now().Before(c.Config().Authenticators.Grace())
 }
 
 // enrolment is the step as it is for a user who has none of its methods yet.

@@ -14,7 +14,7 @@ func (createAuthenticator) Offer(c *Cursor, s *tenant.Step) (*Action, error) {
 	if c.Pending != nil {
 		return prompt(c, s)
 	}
-	if c.Now().Before(s.Grace) {
+	if c.inGrace(s) {
 		return nil, nil
 	}
 	all, _, err := options(c, s)

@@ -54,17 +54,21 @@ func (r *accountScan) fold(tenantID string) {
 	}
 }
 
-const selectByIdentity = `SELECT i.value, i.verified_at,` + accountColumns + `
-	FROM identity i JOIN user_account u ON u.tenant_id = i.tenant_id AND u.id = i.user_id ` + authenticatorsOfUser
+// An account that isn't found takes as long to read as one that is: the
+// tenant's first one is read instead, and not answered.
+const selectByIdentity = `SELECT i.kind, i.value, i.unique_key, i.verified_at,` + accountColumns + `
+	FROM identity i JOIN user_account u ON u.tenant_id = i.tenant_id AND u.id = i.user_id ` + authenticatorsOfUser + `
+	WHERE i.tenant_id = ? AND i.id = coalesce((SELECT id FROM identity WHERE tenant_id = ? AND `
 
-// Of several users who are found, the first row's is meant.
+const orFirst = `), (SELECT id FROM identity WHERE tenant_id = ? ORDER BY id LIMIT 1)) ORDER BY a.id`
+
 var (
-	selectAccountByClaim = &statement{accountByClaim, selectByIdentity + `
-	WHERE i.tenant_id = ? AND i.value = ? AND i.kind = ?`}
+	selectAccountByClaim = &statement{accountByClaim, selectByIdentity + `value = ? AND kind = ?` + orFirst}
 
-	selectAccountByForms = &statement{accountByClaim, selectByIdentity + `
-	WHERE i.tenant_id = ? AND (i.value IN (?, ?, ?, ?) OR i.unique_key IN (?, ?, ?)) AND i.kind = ?
-	ORDER BY CASE WHEN i.value = ? THEN 0 WHEN i.value = ? OR i.unique_key = ? THEN 1 WHEN i.value = ? OR i.unique_key = ? THEN 2 ELSE 3 END, i.id, a.id`}
+	// Of several users who are found, the one with the value is meant, and then
+	// by the order of the other forms.
+	selectAccountByForms = &statement{accountByClaim, selectByIdentity + `(value IN (?, ?, ?, ?) OR unique_key IN (?, ?, ?)) AND kind = ?
+	ORDER BY CASE WHEN value = ? THEN 0 WHEN value = ? OR unique_key = ? THEN 1 WHEN value = ? OR unique_key = ? THEN 2 ELSE 3 END, id LIMIT 1` + orFirst}
 )
 
 var selectAccount = &statement{accountByID, `SELECT` + accountColumns + `
@@ -73,35 +77,29 @@ var selectAccount = &statement{accountByID, `SELECT` + accountColumns + `
 // AccountByClaim implements [tenant.UserReader].
 func (s *Store) AccountByClaim(ctx context.Context, tenantID string, claim tenant.Claim, also ...string) (*tenant.Account, error) {
 	v, kind := claim.Value, claim.Kind
-	if len(also) == 0 {
-		return s.accountByClaim(ctx, kind, selectAccountByClaim, tenantID, v, kind)
+	q, key := selectAccountByClaim, []string{tenantID, v, kind, tenantID}
+	if len(also) > 0 {
+		a := [3]string{v, v, v}
+		copy(a[:], also)
+		q, key = selectAccountByForms, []string{tenantID, v, a[0], a[1], a[2], a[0], a[1], a[2], kind, v, a[0], a[0], a[1], a[1], tenantID}
 	}
-	a := [3]string{v, v, v}
-	copy(a[:], also)
-	return s.accountByClaim(ctx, kind, selectAccountByForms, tenantID, v, a[0], a[1], a[2], a[0], a[1], a[2], kind, v, a[0], a[0], a[1], a[1])
-}
-
-func (s *Store) accountByClaim(ctx context.Context, kind string, q *statement, tenantID string, key ...string) (*tenant.Account, error) {
 	var scan accountScan
-	found, verified := "", int64(0) // of the first row's identity
+	var i identityRow
 	err := s.lookup(ctx, q, func(rows *sql.Rows) error {
-		var value string
-		var since int64
-		if err := rows.Scan(append([]any{&value, &since}, scan.dest()...)...); err != nil {
+		if err := rows.Scan(append([]any{&i.Kind, &i.Value, &i.UniqueKey, &i.VerifiedAt}, scan.dest()...)...); err != nil {
 			return err
 		}
-		if found == "" {
-			found, verified = value, since
-		}
-		if value == found {
-			scan.fold(tenantID)
-		}
+		scan.fold(tenantID)
 		return nil
 	}, tenantID, key...)
-	if err != nil || scan.account == nil {
-		return nil, cmp.Or(err, error(tenant.ErrUserNotFound))
+	if err != nil {
+		return nil, err
 	}
-	scan.account.Claim, scan.account.ClaimVerified = tenant.Claim{Kind: kind, Value: found}, at(verified)
+	is := i.Value == v || slices.Contains(also, i.Value) || slices.Contains(also, i.UniqueKey)
+	if scan.account == nil || i.Kind != kind || !is {
+		return nil, tenant.ErrUserNotFound
+	}
+	scan.account.Claim, scan.account.ClaimVerified = tenant.Claim{Kind: kind, Value: i.Value}, at(i.VerifiedAt)
 	return scan.account, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"strings"
-	"time"
 
 	"github.com/uptrace/bun"
 
@@ -215,23 +214,6 @@ func found(db *bun.DB, tenantID, search string) *bun.RawQuery {
 		UNION SELECT user_id FROM identity WHERE tenant_id = ?0 AND shown >= ?1 AND shown < ?2 AND shown <> value
 		UNION SELECT id FROM user_account WHERE tenant_id = ?0 AND id = ?3`,
 		tenantID, search, above(search), low, above(low))
-}
-
-// UsersDue implements [tenant.UserReader].
-func (s *Store) UsersDue(ctx context.Context, now time.Time, limit int) ([]tenant.DueUser, error) {
-	var due []tenant.DueUser
-	for _, column := range []string{"delete_at", "anonymize_at"} {
-		var rows []userRow
-		err := s.read.NewSelect().Model(&rows).Column("tenant_id", "id").Where("? > 0 AND ? <= ?", bun.Ident(column), bun.Ident(column), ms(now)).
-			OrderExpr("?", bun.Ident(column)).Limit(int64(limit)).Scan(in(ctx, userRead))
-		if err != nil {
-			return nil, refuse(err)
-		}
-		for i := range rows {
-			due = append(due, tenant.DueUser{TenantID: rows[i].TenantID, UserID: rows[i].ID, Delete: column == "delete_at"})
-		}
-	}
-	return due, nil
 }
 
 // some is a list that IN accepts: of nothing, what nothing is equal to.

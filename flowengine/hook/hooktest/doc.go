@@ -1,5 +1,6 @@
-// Package hooktest is a service that hooks call, for tests: it is as strict as
-// docs/hooks.md tells real ones to be, and can say no, fail, hang and recover.
+// Package hooktest is a service that hooks call, for tests.
 //
-// It does not own the hooks themselves (flowengine/hook).
+// It owns a receiver that is as strict as docs/hooks.md tells real ones to be,
+// and that can say no, fail, hang and recover. It does not own the calls
+// (flowengine/hook).
 package hooktest
