@@ -28,7 +28,7 @@ email a b@example.com
 email a@b@example.com
 email a@exa mple.com
 email a@example.com.
-email a​b@example.com
+email a<ZWSP>b@example.com
 email "quoted"@example.com
 email a@gmail.com -> a@gmail.com
 email a@mailinator.com -> a@mailinator.com
@@ -109,7 +109,7 @@ username СHЕF ! reserved
 username noshit1 ! excluded_keywords
 username nоѕhit1 ! excluded_keywords
 username ½½½
-username a​bc
+username a<ZWSP>bc
 username ﬁsh
 username a😀b
 username .abc ! format
@@ -128,7 +128,7 @@ username ́abc
 
 func checkLoginID(t *testing.T, rules *tenant.LoginIDs, row string) {
 	t.Helper()
-	kind, rest, _ := strings.Cut(row, " ")
+	kind, rest, _ := strings.Cut(strings.ReplaceAll(row, "<ZWSP>", "\u200b"), " ") // a space of no width
 	raw, rule, _ := strings.Cut(rest, " ! ")
 	raw, key, other := strings.Cut(raw, " => ")
 	raw, value, may := strings.Cut(raw, " -> ")

@@ -2,7 +2,7 @@ package flowapi_test
 
 import (
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // RFC 6238's
+	"crypto/sha1"
 	"encoding/base32"
 	"encoding/base64"
 	"encoding/binary"
@@ -164,8 +164,6 @@ func totpCode(key string, at time.Time) string {
 	sum := mac.Sum(nil)
 	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[sum[len(sum)-1]&0xf:])&0x7fffffff%1_000_000)
 }
-
-const seedNew = "some.very.secure.password"
 
 var (
 	seedJohn  = obj{"identification": "email", "login_id": "johnsmith@example.com"}

@@ -69,7 +69,7 @@ func TestTiming(t *testing.T) {
 			h.wait(2 * time.Minute)
 		}
 		for i := range n {
-			first := rand.IntN(2) //nolint:gosec // the order of samples is no secret
+			first := rand.IntN(2)
 			walk(i, first)
 			walk(i, 1-first)
 		}
