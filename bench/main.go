@@ -88,7 +88,7 @@ type plan struct {
 	rounds    int
 	slice     time.Duration // of what takes microseconds
 	hashSlice time.Duration // of what hashes a password
-	rest      time.Duration // until a server that was busy is idle
+	rest      time.Duration // until a server is idle
 	starts    int           // how often the program is started
 	tenants   []int         // how many tenants are spoken to, in turns
 	users     []int         // how many users tenants have
@@ -97,7 +97,7 @@ type plan struct {
 
 var (
 	fullPlan = plan{
-		rounds: 7, slice: 1500 * time.Millisecond, hashSlice: 3 * time.Second, rest: 2 * time.Second, starts: 9,
+		rounds: 7, slice: 1500 * time.Millisecond, hashSlice: 3 * time.Second, rest: 5 * time.Second, starts: 9,
 		tenants: []int{1, 100, 10_000}, users: []int{1_000, 100_000, 1_000_000}, changes: 100,
 	}
 	smokePlan = plan{

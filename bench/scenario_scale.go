@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// manyTenants compares a server of one tenant with one of very many.
+// manyTenants compares a server whose users are all one tenant's with one whose
+// users have a tenant each.
 func (s *suite) manyTenants(ctx context.Context) error {
 	most := s.tenants[len(s.tenants)-1]
 	w, err := s.newWorld(ctx, s.engine)
@@ -112,12 +113,12 @@ func (s *suite) memoryOf(ctx context.Context, lone, many *node, w *world, most i
 	return nil
 }
 
-// spread compares the cost of requests to one tenant of few with those to many.
+// spread compares the cost of requests to one tenant with those to many.
 func (s *suite) spread(ctx context.Context, lone, many *node, w *world) error {
 	argon := s.small.sites[argonSlug]
 	arms := []arm{
 		load("create", lone.meter, clients, func(ctx context.Context) error { _, err := lone.door.create(ctx, argon); return err }),
-		load("session", lone.meter, clients, func(ctx context.Context) error { return lone.door.session(ctx, argon, 0) }),
+		load("session", lone.meter, clients, func(ctx context.Context) error { return lone.door.session(ctx, argon, chance(argon.users)) }),
 	}
 	var ops atomic.Int64
 	name := func(what string, tenants int) string { return fmt.Sprintf("%s, %d tenants", what, tenants) }

@@ -52,7 +52,7 @@ type suite struct {
 	engine   engine
 	yard     *yard
 	scenario string
-	small    *world // a few tenants with a thousand users
+	small    *world // a few tenants
 }
 
 // suite runs the scenarios on a database.
@@ -98,7 +98,7 @@ func (s *suite) smallSites(ctx context.Context, w *world, seed *seeder) error {
 	bcrypt, limited := unlimited(), tenant.DefaultConfig()
 	bcrypt.Authenticators.Password.Algorithm = "bcrypt"
 	limited.Limits.PasswordPerUserPerIP = tenant.Rate{Burst: 10, PeriodSeconds: 86400}
-	const users = 1000
+	users := s.tenants[len(s.tenants)-1] // as many as there are tenants of one user each
 	return errors.Join(
 		w.add(seed.site(ctx, argonSlug, unlimited(), users)),
 		w.add(seed.site(ctx, bcryptSlug, bcrypt, users)),

@@ -95,7 +95,7 @@ func (m *Messaging) Phone(channel string) *PhoneSender {
 // The names of the secrets of messaging.
 const (
 	SMTPPasswordSecret = "smtp.password"
-	DKIMKeySecret      = "smtp.dkim_private_key"
+	DKIMKeySecret      = "smtp.dkim_private_key" //nolint:gosec // the name of a secret
 )
 
 // PhoneSecretName is the name that a provider's credential for a channel is

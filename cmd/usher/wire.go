@@ -164,11 +164,12 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 	closeWith(s.hasher.Close)
 
 	s.health = &health{ping: db.Ping, schema: db.SchemaVersion}
-	limiter, err := s.limits(c, closeWith)
+	limiter, closeLimiter, err := openLimiter(c.RedisURL, db, s.health)
 	if err != nil {
 		return nil, err
 	}
-	countAdmins(s.admin, m)
+	closeWith(closeLimiter)
+	countDeeds(s.admin, m.engine)
 	directory := tenant.NewDirectory(db, m.engine.DirectoryHooks(func(err error) {
 		e.Log.Warn("changes could not be followed; trying again", "error", err)
 	}), nil)
@@ -191,32 +192,6 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 	}
 	ok = true
 	return s, nil
-}
-
-// limits are kept in Redis where there is one, and else in the database.
-func (s *server) limits(c *serveCmd, closeWith func(func())) (limit.Limiter, error) {
-	if c.RedisURL == "" {
-		return limit.SQL(s.store.DB()), nil
-	}
-	client, err := openRedis(c.RedisURL)
-	if err != nil {
-		return nil, err
-	}
-	closeWith(client.Close)
-	s.health.redis = func(ctx context.Context) error { return client.Do(ctx, client.B().Ping().Build()).Error() }
-	return limit.Redis(client), nil
-}
-
-// countAdmins has what admins do counted.
-func countAdmins(a *admin.Service, m *metrics) {
-	a.OnPublish = m.engine.Published
-	a.OnChange = func(d admin.Deed) {
-		m.engine.SessionsRevoked(true, d.Revoked)
-		// A change that was refused owes the audit log nothing.
-		if k := tenant.AsError(d.Err).Kind; d.Err == nil || k == tenant.Internal || k == tenant.Unavailable {
-			m.engine.Audited(d.Category(), d.Took, d.Err)
-		}
-	}
 }
 
 // newEngine makes the engine with what it tells the world through.
@@ -250,6 +225,32 @@ func prepareSchema(ctx context.Context, db *store.Store, migrate bool) error {
 		}
 	}
 	return checkSchema(ctx, db)
+}
+
+// openLimiter keeps the rate limits in Redis when there is one, and has health
+// watch it; else in the database.
+func openLimiter(redisURL string, db *store.Store, h *health) (l limit.Limiter, closeIt func(), err error) {
+	if redisURL == "" {
+		return limit.SQL(db.DB()), func() {}, nil
+	}
+	client, err := openRedis(redisURL)
+	if err != nil {
+		return nil, nil, err
+	}
+	h.redis = func(ctx context.Context) error { return client.Do(ctx, client.B().Ping().Build()).Error() }
+	return limit.Redis(client), client.Close, nil
+}
+
+// countDeeds has the metrics hear of what admins do.
+func countDeeds(s *admin.Service, m *flowengine.Metrics) {
+	s.OnPublish = m.Published
+	s.OnChange = func(d admin.Deed) {
+		m.SessionsRevoked(true, d.Revoked)
+		// A change that was refused owes the audit log nothing.
+		if k := tenant.AsError(d.Err).Kind; d.Err == nil || k == tenant.Internal || k == tenant.Unavailable {
+			m.Audited(d.Category(), d.Took, d.Err)
+		}
+	}
 }
 
 func openRedis(url string) (rueidis.Client, error) {

@@ -90,9 +90,6 @@ type answer struct {
 	timeout bool
 }
 
-// good says whether the endpoint took it.
-func (a *answer) good() bool { return a.err == nil && a.status/100 == 2 }
-
 // failure is why a call doesn't count, in words that hold no secret.
 func (a *answer) failure() error {
 	switch {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -186,15 +187,19 @@ type proxy struct {
 	conns    chan net.Conn
 }
 
-func newProxy(t *testing.T, url string) *proxy {
+func newProxy(t *testing.T, to string) *proxy {
 	t.Helper()
-	rest, _ := strings.CutPrefix(url, "redis://")
-	address, number, _ := strings.Cut(rest, "/")
+	u, err := url.Parse(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := u.Host
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{url: "redis://" + l.Addr().String() + "/" + number, listener: l, conns: make(chan net.Conn, 64)}
+	u.Host = l.Addr().String()
+	p := &proxy{url: u.String(), listener: l, conns: make(chan net.Conn, 64)}
 	t.Cleanup(p.cut)
 	go func() {
 		for {

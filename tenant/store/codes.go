@@ -91,7 +91,7 @@ func (s *Store) TryCode(ctx context.Context, tenantID, id string, now time.Time)
 		if err != nil {
 			return err
 		}
-		defer rows.Close() //nolint:errcheck // rows.Err tells
+		defer rows.Close()
 		for rows.Next() {
 			if c, err = scanCode(tenantID, rows); err != nil {
 				return err
