@@ -25469,14 +25469,14 @@ func (ec *executionContext) unmarshalInputDestinationInput(ctx context.Context, 
 		switch k {
 		case "channel":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("channel"))
-			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			data, err := ec.unmarshalNString2string(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it["channel"] = data
 		case "otpForm":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("otpForm"))
-			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			data, err := ec.unmarshalNString2string(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -26863,7 +26863,7 @@ func (ec *executionContext) unmarshalInputProfileFieldInput(ctx context.Context,
 		switch k {
 		case "pointer":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("pointer"))
-			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			data, err := ec.unmarshalNString2string(ctx, v)
 			if err != nil {
 				return it, err
 			}
