@@ -88,6 +88,10 @@ func (s *suite) memoryOf(ctx context.Context, lone, many *node, w *world, most i
 		return err
 	}
 	s.show("memory of a cold tenant", "KiB", atMost(6, 0), one(max(0, cold-few)*1024/float64(most)), nil)
+	liveBefore, err := many.live(ctx)
+	if err != nil {
+		return err
+	}
 	for i := range most {
 		t := w.sites[numbered(i)]
 		if _, err := many.door.create(ctx, t); err != nil {
@@ -102,7 +106,9 @@ func (s *suite) memoryOf(ctx context.Context, lone, many *node, w *world, most i
 	if err != nil {
 		return err
 	}
-	s.show(fmt.Sprintf("memory that %d visited tenants add", most), "MiB", atMost(64, 0), one(hot-cold), nil)
+	live, err := many.live(ctx)
+	s.show(fmt.Sprintf("live heap that %d visited tenants add", most), "MiB", atMost(64, 0), one(live-liveBefore), err)
+	s.show("the same with what awaits collection (RSS)", "MiB", shown, one(hot-cold), nil)
 	text, err := many.scrape(ctx)
 	if err != nil {
 		return err

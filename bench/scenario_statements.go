@@ -71,6 +71,23 @@ func (n *node) statementsOf(ctx context.Context, do func() error) (float64, erro
 
 var countLine = regexp.MustCompile(`(?m)^usher_db_query_duration_seconds_count\{group="(\w+)"\} (\S+)$`)
 
+var nextGCLine = regexp.MustCompile(`(?m)^go_memstats_next_gc_bytes (\S+)$`)
+
+// live is the heap in MiB that the last collection found in use: the next one
+// begins when it has doubled (GOGC=100).
+func (n *node) live(ctx context.Context) (float64, error) {
+	text, err := n.scrape(ctx)
+	if err != nil {
+		return 0, err
+	}
+	m := nextGCLine.FindStringSubmatch(text)
+	if m == nil {
+		return 0, fmt.Errorf("the metrics have no go_memstats_next_gc_bytes")
+	}
+	next, err := strconv.ParseFloat(m[1], 64)
+	return next / 2 / (1 << 20), err
+}
+
 // counted reads how many statements of each group were made since the start.
 func (n *node) counted(ctx context.Context) (map[string]float64, error) {
 	text, err := n.scrape(ctx)

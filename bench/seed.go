@@ -75,7 +75,8 @@ var counted = tenant.Rate{Burst: 1_000_000, PeriodSeconds: 1}
 // unlimited is the default configuration with limits of that kind.
 func unlimited() *tenant.Config {
 	cfg := tenant.DefaultConfig()
-	cfg.Limits = tenant.Limits{SignupPerIP: counted, IdentifyPerIP: counted, PasswordPerIP: counted, PasswordPerUserPerIP: counted}
+	l := &cfg.Limits
+	l.SignupPerIP, l.IdentifyPerIP, l.PasswordPerIP, l.PasswordPerUserPerIP = counted, counted, counted, counted
 	return cfg
 }
 
@@ -89,37 +90,68 @@ func (s *seeder) site(ctx context.Context, slug string, cfg *tenant.Config, user
 	return out, s.people(ctx, out, s.hashes[cfg.Authenticators.Password.Algorithm])
 }
 
-// people writes the rows of a site's users as they stand in migrations.
+// people makes a site's users as an import does, and a session for each.
 func (s *seeder) people(ctx context.Context, t *site, hash string) error {
+	const each = 500 // in a transaction
+	for from := 0; from < t.users; from += each {
+		users := make([]*tenant.UserRecord, 0, each)
+		for i := from; i < min(from+each, t.users); i++ {
+			users = append(users, t.record(i, hash))
+		}
+		err := s.store.Change(ctx, func(tx tenant.Tx) error {
+			if err := tx.CreateUsers(users); err != nil {
+				return err
+			}
+			return tx.Audit(&tenant.AuditEvent{
+				TenantID: t.id, ID: secret.NewID(), At: seedTime, Category: tenant.AuditSystem, Action: "user.import", Outcome: "success",
+				ActorKind: tenant.ActorSystem,
+			})
+		})
+		if err != nil {
+			return fmt.Errorf("users of %s: %w", t.slug, err)
+		}
+	}
+	if err := s.sessions(ctx, t); err != nil {
+		return fmt.Errorf("sessions of %s: %w", t.slug, err)
+	}
+	return nil
+}
+
+func (s *site) record(i int, hash string) *tenant.UserRecord {
+	id := s.user(i)
+	return &tenant.UserRecord{
+		User: tenant.User{
+			TenantID: s.id, ID: id, State: tenant.UserActive, CreatedAt: seedTime, UpdatedAt: seedTime,
+			Attributes: tenant.UserAttributes{Standard: []byte(`{"name":"A User"}`)},
+		},
+		Identities: []tenant.Identity{{
+			TenantID: s.id, ID: s.rowID("identity", i), UserID: id, Claim: tenant.Claim{Kind: "email", Value: s.login(i)},
+			Shown: s.login(i), VerifiedAt: seedTime, CreatedAt: seedTime,
+		}},
+		Authenticators: []tenant.Authenticator{{
+			TenantID: s.id, ID: s.rowID("authenticator", i), UserID: id, Type: "primary_password", Secret: hash,
+			CreatedAt: seedTime, UpdatedAt: seedTime,
+		}},
+	}
+}
+
+// sessions writes rows of sessions as they stand in migrations: only a login
+// opens one.
+func (s *seeder) sessions(ctx context.Context, t *site) error {
 	at := seedTime.UnixMilli()
 	// Nobody's last use is long enough ago to be noted again: that happens once a
 	// minute, and how many of the checks that is would depend on how many users
 	// there are.
 	year := time.Now().Add(365 * 24 * time.Hour).UnixMilli()
-	for _, table := range []struct {
-		name, columns string
-		row           func(i int) []any
-	}{
-		{"user_account", "tenant_id, id, state, disabled_reason, standard_attributes, custom_attributes, created_at, updated_at",
-			func(i int) []any { return []any{t.id, t.user(i), "active", "", `{"name":"A User"}`, "", at, at} }},
-		{"identity", "tenant_id, id, user_id, kind, value, shown, verified_at, created_at",
-			func(i int) []any {
-				return []any{t.id, t.rowID("identity", i), t.user(i), "email", t.login(i), t.login(i), at, at}
-			}},
-		{"authenticator", "tenant_id, id, user_id, type, secret, created_at, updated_at",
-			func(i int) []any {
-				return []any{t.id, t.rowID("authenticator", i), t.user(i), "primary_password", hash, at, at}
-			}},
-		{"session", "tenant_id, id, token_hash, user_id, run_id, amr, authenticated_at, created_at, last_seen_at, expires_at, idle_expires_at, ip, user_agent, revoked_at",
-			func(i int) []any {
-				return []any{t.id, t.rowID("session", i), secret.TokenHash(t.session(i)), t.user(i), "", "pwd", at, at, year, year, year, "10.0.0.1", "bench", int64(0)}
-			}},
-	} {
-		if err := s.bulk(ctx, table.name, strings.Split(table.columns, ", "), t.users, table.row); err != nil {
-			return fmt.Errorf("%s of %s: %w", table.name, t.slug, err)
-		}
+	columns := []string{
+		"tenant_id", "id", "token_hash", "user_id", "run_id", "amr", "authenticated_at", "created_at", "last_seen_at",
+		"expires_at", "idle_expires_at", "ip", "user_agent", "revoked_at",
 	}
-	return nil
+	return s.bulk(ctx, "session", columns, t.users, func(i int) []any {
+		return []any{
+			t.id, t.rowID("session", i), secret.TokenHash(t.session(i)), t.user(i), "", "pwd", at, at, year, year, year, "10.0.0.1", "bench", int64(0),
+		}
+	})
 }
 
 // bulk inserts n rows the fastest way the database has.
