@@ -50,12 +50,19 @@ func NewDoor(name string, refuse Dialect, o Options) *Door {
 // Handler answers a request with a body to be written as JSON, or an error.
 type Handler func(q *Request) (any, error)
 
+// Answer is a body with a status of its own; any other body has 200.
+type Answer struct {
+	Status   int
+	Location string // of a redirect, and of what was made (RFC 9110 section 10.2.2); "" for none
+	Body     any
+}
+
 // JSON makes a handler that takes a JSON object. What it returns beside an
 // error is handed to the dialect.
 func JSON[In, Out any](d *Door, fn func(q *Request, in *In) (*Out, error)) http.HandlerFunc {
 	return d.Handle(func(q *Request) (any, error) {
 		in := new(In)
-		if err := q.decode(in); err != nil {
+		if err := q.Decode(in); err != nil {
 			return nil, err
 		}
 		out, err := fn(q, in)
@@ -106,6 +113,12 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, route string, h Han
 		}
 		if status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110 section 11.6.1 wants one
+		}
+	}
+	if a, ok := body.(Answer); ok && err == nil {
+		status, body = a.Status, a.Body
+		if a.Location != "" {
+			w.Header().Set("Location", a.Location)
 		}
 	}
 	if body == nil {
@@ -169,7 +182,7 @@ func (d *Door) cors(q *Request) (preflight bool, err error) {
 	h.Set("Access-Control-Allow-Credentials", "true")
 	if preflight {
 		h.Set("Access-Control-Allow-Methods", "GET, POST")
-		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id")
+		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, X-authentik-CSRF, X-Request-Id")
 		h.Set("Access-Control-Max-Age", "600")
 	} else {
 		h.Set("Access-Control-Expose-Headers", "Retry-After, X-Request-Id")

@@ -70,23 +70,34 @@ type Flows struct {
 	ReauthFlows          []Flow `json:"reauth_flows,omitempty" jsonschema:"maxItems=50" jsonschema_description:"How signed-in users prove themselves again. A flow named default replaces the derived one."`
 	AccountRecoveryFlows []Flow `json:"account_recovery_flows,omitempty" jsonschema:"maxItems=50" jsonschema_description:"How users who lost a password get in again. A flow named default replaces the derived one."`
 	PromoteFlows         []Flow `json:"promote_flows,omitempty" jsonschema:"maxItems=50" jsonschema_description:"How anonymous users become full ones. A flow named default replaces the derived one."`
+
+	Presentation []FlowPresentation `json:"presentation,omitempty" jsonschema:"maxItems=300" jsonschema_description:"How pages show single flows, derived ones too."`
 }
 
 // Of lists the tenant's own flows of one type.
 func (f *Flows) Of(t FlowType) []Flow {
+	if list := f.List(t); list != nil {
+		return *list
+	}
+	return nil
+}
+
+// List is where the tenant's own flows of one type stand; nil for an unknown
+// type.
+func (f *Flows) List(t FlowType) *[]Flow {
 	switch t {
 	case Signup:
-		return f.SignupFlows
+		return &f.SignupFlows
 	case Login:
-		return f.LoginFlows
+		return &f.LoginFlows
 	case SignupLogin:
-		return f.SignupLoginFlows
+		return &f.SignupLoginFlows
 	case Reauth:
-		return f.ReauthFlows
+		return &f.ReauthFlows
 	case AccountRecovery:
-		return f.AccountRecoveryFlows
+		return &f.AccountRecoveryFlows
 	case Promote:
-		return f.PromoteFlows
+		return &f.PromoteFlows
 	}
 	return nil
 }

@@ -1,0 +1,94 @@
+package flowinstances
+
+import (
+	"strings"
+
+	"github.com/usher-id/usher/tenant"
+)
+
+// field is one field of a prompt.
+type field struct {
+	key, label, kind string
+	required         bool
+	choices          []object
+}
+
+// The fields that passwords are typed into.
+const (
+	passwordKey = "password"
+	repeatKey   = "password_repeat"
+)
+
+func newPasswordFields() []field {
+	return []field{
+		{key: passwordKey, label: "Password", kind: "password", required: true},
+		{key: repeatKey, label: "Password (repeat)", kind: "password", required: true},
+	}
+}
+
+// loginIDFields ask for what a new user will be known by. Of several one is
+// enough, and more than one can't be taken at once.
+func loginIDFields(identifications []string) []field {
+	var out []field
+	for _, kind := range identifications {
+		switch kind {
+		case "email":
+			out = append(out, field{key: kind, label: "Email address", kind: "email"})
+		case "phone":
+			out = append(out, field{key: kind, label: "Phone number", kind: "text"})
+		case "username":
+			out = append(out, field{key: kind, label: "Username", kind: "username"})
+		}
+	}
+	if len(out) == 1 {
+		out[0].required = true
+	}
+	return out
+}
+
+func profileFields(attributes []tenant.ProfileField) []field {
+	var out []field
+	for _, a := range attributes {
+		key := strings.TrimPrefix(a.Pointer, "/")
+		out = append(out, field{key: key, label: strings.ReplaceAll(strings.TrimPrefix(key, "x_"), "_", " "), kind: "text", required: a.Required})
+	}
+	return out
+}
+
+// fieldsOf are the fields of a stage that prompts.
+func fieldsOf(s *stage) []field {
+	switch s.step.Type {
+	case "identify":
+		return loginIDFields(methodsOf(s.step))
+	case "fill_user_profile", "user_profile":
+		return profileFields(s.step.UserProfile)
+	}
+	return newPasswordFields()
+}
+
+func (c *catalog) promptKey(s *stage, f field) string { return c.key("prompt", s.pk, f.key) }
+
+// show is a field as the API of prompts shows it.
+func (f field) show() object {
+	return object{
+		"field_key": f.key, "label": f.label, "type": f.kind, "required": f.required, "placeholder": "", "initial_value": "", "sub_text": "",
+	}
+}
+
+// prompts are all fields of all prompts.
+func prompts(c *catalog) []object {
+	out := []object{}
+	for _, s := range c.stages {
+		if s.kind != promptStage {
+			continue
+		}
+		for n, f := range fieldsOf(s) {
+			o := f.show()
+			o["pk"], o["name"], o["order"] = c.promptKey(s, f), s.name+": "+f.key, 10*(n+1)
+			o["promptstage_set"], o["prompt_stages_obj"] = []object{s.brief(c)}, []object{s.brief(c)}
+			o["placeholder_expression"], o["initial_value_expression"] = false, false
+			out = append(out, o)
+		}
+	}
+	return out
+}
