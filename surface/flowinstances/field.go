@@ -85,7 +85,7 @@ func prompts(c *catalog) []object {
 		for n, f := range fieldsOf(s) {
 			o := f.show()
 			o["pk"], o["name"], o["order"] = c.promptKey(s, f), s.name+": "+f.key, 10*(n+1)
-			o["promptstage_set"], o["prompt_stages_obj"] = []object{s.brief(c)}, []object{s.brief(c)}
+			o["prompt_stages_obj"] = []object{s.show(c)}
 			o["placeholder_expression"], o["initial_value_expression"] = false, false
 			out = append(out, o)
 		}

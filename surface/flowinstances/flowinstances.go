@@ -49,6 +49,7 @@ func (a *api) instances(r chi.Router, d *surface.Door) {
 	r.Get(all+"cache_info/", d.Handle(a.reads(cacheInfo)))
 	r.Post(all+"cache_clear/", d.Handle(a.writes(cacheClear)))
 	r.Post(all+"import/", d.Handle(a.writes(a.load)))
+	r.Post(Base+"managed/blueprints/import/", d.Handle(a.writes(a.load))) // where newer clients send it
 	r.Get(one, d.Handle(a.reads(about(retrieve))))
 	r.Put(one, d.Handle(a.writes(about(a.update))))
 	r.Patch(one, d.Handle(a.writes(about(a.update))))

@@ -173,7 +173,7 @@ func validateFields(_ *catalog, s *stage) object {
 	}
 	return object{
 		"not_configured_action": missing, "device_classes": classes, "configuration_stages": []string{}, "last_auth_threshold": "seconds=0",
-		"webauthn_user_verification": "preferred", "webauthn_hints": []string{}, "webauthn_allowed_device_types": []int{}, "webauthn_allowed_device_types_obj": []object{},
+		"webauthn_user_verification": "preferred", "webauthn_hints": []string{}, "webauthn_allowed_device_types": []string{}, "webauthn_allowed_device_types_obj": []object{},
 		"email_otp_throttling_factor": 1, "sms_otp_throttling_factor": 1, "totp_otp_throttling_factor": 1, "static_otp_throttling_factor": 1,
 	}
 }
@@ -187,7 +187,7 @@ func staticFields(c *catalog, _ *stage) object {
 func webauthnFields(c *catalog, _ *stage) object {
 	return object{
 		"configure_flow": nil, "friendly_name": "", "user_verification": c.program.Config().Passkeys.UserVerification, "authenticator_attachment": nil,
-		"resident_key_requirement": "preferred", "hints": []string{}, "prevent_duplicate_devices": true,
+		"resident_key_requirement": "preferred", "hints": []string{},
 		"device_type_restrictions": []string{}, "device_type_restrictions_obj": []object{}, "max_attempts": 0,
 	}
 }
@@ -202,7 +202,7 @@ func promptFields(c *catalog, s *stage) object {
 
 func emailFields(c *catalog, _ *stage) object {
 	return object{
-		"use_global_settings": true, "host": "", "port": 25, "username": "", "use_tls": false, "use_ssl": false, "timeout": 10, "from_address": "",
+		"use_global_settings": true, "host": "", "port": 25, "username": "", "use_tls": false, "use_ssl": false, "timeout": 10,
 		"token_expiry": seconds(c.program.Config().OTP.CodeLifetimeSeconds), "subject": "", "template": "email/account_confirmation.html",
 		"activate_user_on_success": false, "recovery_max_attempts": c.program.Config().OTP.MaxAttempts, "recovery_cache_timeout": seconds(c.program.Config().OTP.ResendCooldownSeconds),
 	}
