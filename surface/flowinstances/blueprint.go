@@ -82,11 +82,7 @@ func (a *api) load(c *call) (any, error) {
 			return nil, err
 		}
 	}
-	status := http.StatusOK
-	if r.failed {
-		status = http.StatusBadRequest
-	}
-	return surface.Answer{Status: status, Body: object{"logs": r.logs, "success": !r.failed}}, nil
+	return object{"logs": r.logs, "success": !r.failed}, nil
 }
 
 // upload is the file of a form (RFC 7578).

@@ -3,9 +3,7 @@ package flowinstances
 import (
 	"cmp"
 	"encoding/json"
-	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/usher-id/usher/flowengine"
 	"github.com/usher-id/usher/flowengine/flow"

@@ -1,6 +1,7 @@
 package flowinstances
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -12,31 +13,34 @@ import (
 )
 
 // authenticate asks for a proof: for the password when that is the first of the
-// ways, else for any of the user's devices. The other can be answered too.
+// ways, else for any of the user's devices. Either can be answered by the stage
+// of the other.
 func authenticate(a *asked) *page {
 	if len(a.Options) == 0 {
 		return nil
 	}
 	devices := devicesOf(a.Options)
-	p := &page{
-		component: validateComponent, fields: map[string]string{"": "code"},
-		more: user("", object{"device_challenges": shownDevices(devices), "configuration_stages": []object{}}),
-		read: func(given body, wrong details) []flow.Input { return prove(devices, given, wrong) },
-	}
-	if first := a.Options[0].Authentication; isPassword(first) {
-		p.component, p.also = passwordComponent, validateComponent
+	p := &page{component: validateComponent, also: passwordComponent, fields: map[string]string{"": "code"}}
+	p.more = user("", object{"device_challenges": shownDevices(devices), "configuration_stages": []object{}})
+	if isPassword(a.Options[0].Authentication) {
+		p.component, p.also, p.fields = passwordComponent, validateComponent, map[string]string{"": "password"}
 		p.more = user("", object{"allow_show_password": true})
-		p.fields = map[string]string{"": "password"}
-		p.read = func(given body, wrong details) []flow.Input {
-			if text(given["component"]) == validateComponent {
-				return prove(devices, given, wrong)
-			}
-			secret := text(given["password"])
-			if secret == "" {
-				wrong.add("password", "required", "This field is required.")
-			}
-			return inputs(object{"authentication": first, "password": secret})
+	}
+	p.read = func(given body, wrong details) []flow.Input {
+		if cmp.Or(text(given["component"]), p.component) == validateComponent {
+			return prove(devices, given, wrong)
 		}
+		n := slices.IndexFunc(a.Options, func(o option) bool { return isPassword(o.Authentication) })
+		secret := text(given["password"])
+		switch {
+		case n < 0:
+			wrong.add("component", "invalid", "No password is asked for.")
+		case secret == "":
+			wrong.add("password", "required", "This field is required.")
+		default:
+			return inputs(object{"authentication": a.Options[n].Authentication, "index": n, "password": secret})
+		}
+		return nil
 	}
 	return p
 }
@@ -156,7 +160,7 @@ func oneTimeCode(a *asked, key, target string) *page {
 		if key == "code" {
 			ask = inputs(object{"check": true})
 		}
-		return &page{component: emailComponent, more: user(target, nil), read: func(body, details) []flow.Input { return ask }}
+		return &page{component: emailComponent, read: func(body, details) []flow.Input { return ask }}
 	}
 	var p *page
 	switch class := deviceClasses[a.Authentication]; {
@@ -186,7 +190,7 @@ func oneTimeCode(a *asked, key, target string) *page {
 // codePage is a stage that takes a code and sends it as a key.
 func codePage(component string, more object, key string, length int) *page {
 	return &page{
-		component: component, more: user("", more), fields: map[string]string{"": "code"},
+		component: component, more: more, fields: map[string]string{"": "code"},
 		read: func(given body, wrong details) []flow.Input {
 			code := digits(given["code"], length)
 			if code == "" {

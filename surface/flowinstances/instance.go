@@ -46,7 +46,7 @@ func (c *catalog) draw(i *instance, p tenant.FlowPresentation) object {
 		}
 	}
 	o["stages"], o["policies"] = stages, []string{}
-	o["background"] = p.Background
+	o["background"], o["background_themed_urls"] = p.Background, nil
 	o["cache_count"] = 0 // runs are not planned ahead
 	o["authentication"] = types[i.ref.Type].authentication
 	return o
@@ -56,16 +56,15 @@ func (c *catalog) draw(i *instance, p tenant.FlowPresentation) object {
 func (c *catalog) brief(i *instance, p tenant.FlowPresentation) object {
 	return object{
 		"pk": i.pk, "policybindingmodel_ptr_id": i.pk, "slug": i.slug,
-		"name":                   cmp.Or(p.DisplayName, i.slug),
-		"title":                  cmp.Or(p.Title, types[i.ref.Type].title),
-		"designation":            types[i.ref.Type].designation,
-		"background_url":         p.Background,
-		"background_themed_urls": nil,
-		"policy_engine_mode":     "any",
-		"compatibility_mode":     p.CompatibilityMode,
-		"export_url":             Base + "flows/instances/" + i.slug + "/export/",
-		"layout":                 cmp.Or(p.Layout, tenant.Stacked),
-		"denied_action":          cmp.Or(p.DeniedAction, tenant.MessageContinue),
+		"name":               cmp.Or(p.DisplayName, i.slug),
+		"title":              cmp.Or(p.Title, types[i.ref.Type].title),
+		"designation":        types[i.ref.Type].designation,
+		"background_url":     p.Background,
+		"policy_engine_mode": "any",
+		"compatibility_mode": p.CompatibilityMode,
+		"export_url":         Base + "flows/instances/" + i.slug + "/export/",
+		"layout":             cmp.Or(p.Layout, tenant.Stacked),
+		"denied_action":      cmp.Or(p.DeniedAction, tenant.MessageContinue),
 	}
 }
 

@@ -48,7 +48,7 @@ func list(l collection) handler {
 			return nil, err
 		}
 		sortBy(rows, cmp.Or(query.Get("ordering"), l.order))
-		return page(rows, query)
+		return paged(rows, query)
 	}
 }
 
@@ -107,8 +107,8 @@ func sortBy(rows []object, by string) {
 	})
 }
 
-// page is one page in its envelope. There is always a first one.
-func page(rows []object, query url.Values) (any, error) {
+// paged is one page in its envelope. There is always a first one.
+func paged(rows []object, query url.Values) (any, error) {
 	size, err := strconv.Atoi(query.Get("page_size"))
 	if err != nil || size < 1 {
 		size = usualPage

@@ -51,7 +51,7 @@ func (x *executor) page(at *flowengine.Answer) *page {
 	case "create_authenticator_data":
 		p = setUp(&a)
 	case "create_totp_data":
-		p = codePage(totpComponent, object{"config_url": a.OTPAuthURI}, "code", tenant.CodeDigits)
+		p = codePage(totpComponent, user("", object{"config_url": a.OTPAuthURI}), "code", tenant.CodeDigits)
 	case "select_oob_otp_channels_data":
 		p = pick("channel", "How to reach you", a.Channels, a.Channels, func(n int) object { return object{"channel": a.Channels[n]} })
 	case "account_recovery_select_destination_data":
@@ -131,7 +131,7 @@ func (x *executor) identify(ref tenant.FlowRef, a *asked) *page {
 		component: identificationComponent, fields: map[string]string{"": "uid_field"},
 		more: object{
 			"user_fields": ways, "password_fields": false, "allow_show_password": true, "primary_action": "Continue", "sources": []object{},
-			"show_source_labels": false, "enable_remember_me": false, "flow_designation": types[ref.Type].designation, "captcha_stage": nil,
+			"show_source_labels": false, "enable_remember_me": false, "flow_designation": types[ref.Type].designation, "captcha_stage": nil, "passkey_challenge": nil,
 		},
 		read: func(given body, wrong details) []flow.Input {
 			id := must(given, "uid_field", wrong)
