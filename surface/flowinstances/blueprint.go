@@ -24,10 +24,9 @@ import (
 // tenant's configuration does: stages by themselves couldn't say what they are.
 
 const (
-	blueprintVersion = 1
-	flowModel        = "authentik_flows.flow"
-	maxBlueprint     = 256 << 10 // bytes
-	maxEntries       = 100
+	flowModel    = "authentik_flows.flow"
+	maxBlueprint = 256 << 10 // bytes
+	maxEntries   = 100
 )
 
 // export answers with a flow as a file.
@@ -50,16 +49,43 @@ func (a *api) export(q *surface.Request, w http.ResponseWriter) error {
 	return nil
 }
 
-func (c *catalog) blueprint(i *instance) any {
-	shown := c.show(i)
-	attributes := object{"steps": i.steps}
-	for _, key := range []string{"name", "title", "designation", "background", "layout", "compatibility_mode", "denied_action", "policy_engine_mode", "authentication"} {
-		attributes[key] = shown[key]
-	}
-	return object{
-		"version": blueprintVersion, "metadata": object{"name": i.slug},
-		"entries": []object{{"model": flowModel, "identifiers": object{"slug": i.slug}, "attrs": attributes}},
-	}
+// blueprint is such a document with one entry, in the order in which people read
+// it.
+type blueprint struct {
+	Version  int `json:"version"`
+	Metadata struct {
+		Name string `json:"name"`
+	} `json:"metadata"`
+	Entries [1]struct {
+		Model       string `json:"model"`
+		Identifiers struct {
+			Slug string `json:"slug"`
+		} `json:"identifiers"`
+		Attrs struct {
+			Name              any           `json:"name"`
+			Title             any           `json:"title"`
+			Designation       any           `json:"designation"`
+			Authentication    any           `json:"authentication"`
+			PolicyEngineMode  any           `json:"policy_engine_mode"`
+			Background        any           `json:"background"`
+			Layout            any           `json:"layout"`
+			CompatibilityMode any           `json:"compatibility_mode"`
+			DeniedAction      any           `json:"denied_action"`
+			Steps             []tenant.Step `json:"steps"`
+		} `json:"attrs"`
+	} `json:"entries"`
+}
+
+func (c *catalog) blueprint(i *instance) blueprint {
+	var b blueprint
+	b.Version, b.Metadata.Name = 1, i.slug
+	e, shown := &b.Entries[0], c.show(i)
+	e.Model, e.Identifiers.Slug = flowModel, i.slug
+	a := &e.Attrs
+	a.Name, a.Title, a.Designation, a.Authentication = shown["name"], shown["title"], shown["designation"], shown["authentication"]
+	a.PolicyEngineMode, a.Background, a.Layout = shown["policy_engine_mode"], shown["background"], shown["layout"]
+	a.CompatibilityMode, a.DeniedAction, a.Steps = shown["compatibility_mode"], shown["denied_action"], i.steps
+	return b
 }
 
 // load takes a blueprint in, whole or not at all.

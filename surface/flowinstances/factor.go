@@ -239,30 +239,44 @@ func setUp(a *asked) *page {
 	return p
 }
 
-// choose asks which way to set up. Passkeys have a stage of their own.
+// setUpLabels are the ways to choose from. Passkeys have a stage of their own.
+var setUpLabels = map[string]string{"": "Password", "email": "Email", "sms": "SMS", "totp": "Authenticator app"}
+
+// choose asks which way to set up, and for what the way needs.
 func choose(options []option) *page {
+	const asking = "How to prove that it is you"
 	var values, labels []string
-	fields := []field{{}}
+	var needs []field
 	for _, o := range options {
 		class := deviceClasses[o.Authentication]
-		if class == "webauthn" {
+		label, ok := setUpLabels[class]
+		if !ok {
 			continue
 		}
-		values, labels = append(values, o.Authentication), append(labels, map[string]string{"email": "Email", "sms": "SMS", "totp": "Authenticator app"}[class])
-		if (class == "email" || class == "sms") && o.Target == nil && len(fields) == 1 {
-			fields = append(fields, field{key: "target", label: "Email address or phone number", kind: "text"})
+		values, labels = append(values, o.Authentication), append(labels, label)
+		switch {
+		case isPassword(o.Authentication):
+			needs = append(needs, newPasswordFields()...)
+		case o.Target == nil && class != "totp":
+			needs = append(needs, field{key: "target", label: "Email address or phone number", kind: "text"})
 		}
 	}
-	p := pick("authentication", "How to prove that it is you", values, labels, nil)
-	fields[0] = field{key: "authentication", label: "How to prove that it is you", kind: "radio-button-group", required: true, choices: choicesOf(values, labels)}
-	p.more["fields"] = shownFields(fields)
-	p.fields = map[string]string{"": "authentication", "/target": "target"}
+	for i := range needs { // by one way, not by the others
+		needs[i].required = false
+	}
+	p := pick("authentication", asking, values, labels, nil)
+	p.more["fields"] = append(p.more["fields"].([]object), shownFields(needs)...)
+	p.fields = map[string]string{"": "authentication", "/target": "target", "/new_password": passwordKey}
 	p.read = func(given body, wrong details) []flow.Input {
 		way := text(given["authentication"])
 		if !slices.Contains(values, way) {
 			wrong.add("authentication", "invalid_choice", "Select one of these.")
+			return nil
 		}
 		o := object{"authentication": way}
+		if isPassword(way) {
+			o["new_password"] = typedTwice(given, wrong)
+		}
 		if target := strings.TrimSpace(text(given["target"])); target != "" {
 			o["target"] = target
 		}
