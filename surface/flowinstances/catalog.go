@@ -107,10 +107,10 @@ func (c *catalog) walk(i *instance, steps []tenant.Step, at string) {
 // end binds what happens at the end of every run of the flow.
 func (c *catalog) end(i *instance) {
 	switch i.ref.Type {
-	case tenant.Signup, tenant.Promote, tenant.AccountRecovery:
+	case tenant.Signup, tenant.Promote, tenant.AccountRecovery, tenant.Verify, tenant.Settings:
 		c.bind(i, "/write", userWriteStage, &tenant.Step{Type: string(i.ref.Type)})
 	}
-	if i.ref.Type != tenant.AccountRecovery {
+	if i.ref.Type.SignsIn() {
 		c.bind(i, "/login", userLoginStage, &tenant.Step{})
 	}
 }

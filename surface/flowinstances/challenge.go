@@ -23,20 +23,20 @@ func (d details) add(field, code, text string) { d[field] = append(d[field], det
 
 // asked is what a step asks for, whatever its type.
 type asked struct {
-	Type            string                `json:"type"`
-	Options         []option              `json:"options"`
-	Channels        []string              `json:"channels"`
-	Channel         string                `json:"channel"`
-	OTPForm         tenant.CodeForm       `json:"otp_form"`
-	MaskedClaim     string                `json:"masked_claim_value"`
-	MaskedName      string                `json:"masked_display_name"`
-	CodeLength      int                   `json:"code_length"`
-	OTPAuthURI      string                `json:"otpauth_uri"`
-	RecoveryCodes   []string              `json:"recovery_codes"`
-	Attributes      []tenant.ProfileField `json:"attributes"`
-	CreationOptions json.RawMessage       `json:"creation_options"`
-	Step            string                `json:"-"`
-	Authentication  string                `json:"-"` // chosen, in a conversation
+	Type            string          `json:"type"`
+	Options         []option        `json:"options"`
+	Channels        []string        `json:"channels"`
+	Channel         string          `json:"channel"`
+	OTPForm         tenant.CodeForm `json:"otp_form"`
+	MaskedClaim     string          `json:"masked_claim_value"`
+	MaskedName      string          `json:"masked_display_name"`
+	CodeLength      int             `json:"code_length"`
+	OTPAuthURI      string          `json:"otpauth_uri"`
+	RecoveryCodes   []string        `json:"recovery_codes"`
+	Attributes      []attribute     `json:"attributes"`
+	CreationOptions json.RawMessage `json:"creation_options"`
+	Step            string          `json:"-"`
+	Authentication  string          `json:"-"` // chosen, in a conversation
 }
 
 type option struct {
@@ -46,6 +46,10 @@ type option struct {
 	MaskedName      string          `json:"masked_display_name"`
 	RequestOptions  json.RawMessage `json:"request_options"`
 	CreationOptions json.RawMessage `json:"creation_options"`
+	Setting         string          `json:"setting"`
+	Configured      bool            `json:"configured"`
+	Attributes      []attribute     `json:"attributes"`
+	OTPAuthURI      string          `json:"otpauth_uri"`
 	Target          *struct {
 		MaskedName string `json:"masked_display_name"`
 	} `json:"target"`
@@ -154,15 +158,15 @@ func (x *executor) redirect() (any, error) {
 // says.
 func (x *executor) denied(err error) (any, error) {
 	e := tenant.AsError(err)
-	switch e.Kind {
-	case tenant.Forbidden:
+	switch inFlow(e) {
+	case turnsAway:
 		x.keep("")
 		action := cmp.Or(x.catalog.presentation(x.flow).DeniedAction, tenant.MessageContinue)
 		if action == tenant.DeniedContinue || action == tenant.MessageContinue && x.headed().Get("next") != "" {
 			return x.redirect()
 		}
 		return x.challenge(deniedComponent, object{"pending_user": "", "pending_user_avatar": avatar, "error_message": e.Message}, nil), nil
-	case tenant.Internal, tenant.Unavailable:
+	case fails:
 		return x.failure("Something went wrong. Try again in a moment."), err
 	}
 	return nil, err

@@ -114,19 +114,17 @@ func (x *executor) start() (*flowengine.Answer, error) {
 // forward has the browser keep where the run stands now, and answers for the
 // user where there is nothing to choose.
 func (x *executor) forward(at *flowengine.Answer) *flowengine.Answer {
-	for {
-		x.keep(at.Token)
-		x.KeepSession(at)
-		auto := x.page(at).auto
-		if auto == nil {
-			return at
-		}
+	for auto := x.page(at).auto; auto != nil; auto = x.page(at).auto {
 		next, err := x.api.engine.Submit(x.Context(), x.Tenant, x.client(), at.Token, auto...)
 		if err != nil {
-			return at // and the user is asked
+			break // the user is asked, then
 		}
+		x.KeepSession(at)
 		at = next
 	}
+	x.keep(at.Token)
+	x.KeepSession(at)
+	return at
 }
 
 // answer takes what a stage asked for.
@@ -161,32 +159,53 @@ func (a *api) answer(q *surface.Request) (any, error) {
 		return x.again()
 	}
 	next, err := a.engine.Submit(q.Context(), q.Tenant, x.client(), at.Token, inputs...)
-	switch e := tenant.AsError(err); {
-	case err == nil:
+	if err == nil {
 		x.forward(next)
 		return x.again()
-	case errors.Is(e, tenant.ErrFlowNotFound):
-		return x.again()
-	case errors.Is(e, tenant.ErrFlowFinished): // elsewhere, such as by a link
-		x.keep("")
-		return x.redirect()
-	case retryable(e):
+	}
+	switch e := tenant.AsError(err); inFlow(e) {
+	case asksAgain:
 		if next != nil {
 			at = next
 		}
 		return x.show(at, p.errors(e))
+	case hasEnded:
+		if errors.Is(e, tenant.ErrFlowFinished) { // elsewhere, such as by a link
+			x.keep("")
+			return x.redirect()
+		}
+		return x.again()
 	}
 	return x.denied(err)
 }
 
-// retryable says whether the stage asks again after a refusal. What else there
-// is turns the user away, or is nobody's fault.
-func retryable(e *tenant.Error) bool {
+// outcome is what a refusal means to a browser in the middle of a flow.
+type outcome string
+
+const (
+	asksAgain outcome = "again"  // the stage asks again, and says why
+	hasEnded  outcome = "ended"  // the run has; another may begin
+	turnsAway outcome = "denied" // the user may not
+	fails     outcome = "fails"  // it is nobody's fault there
+	passes    outcome = "passes" // it is told as to any program
+)
+
+func inFlow(e *tenant.Error) outcome {
+	switch e.Reason {
+	case tenant.ErrFlowNotFound.Reason, tenant.ErrFlowFinished.Reason, tenant.ErrFlowConflict.Reason:
+		return hasEnded
+	case tenant.ErrUserNotFound.Reason:
+		return asksAgain
+	}
 	switch e.Kind {
 	case tenant.Invalid, tenant.Unauthorized, tenant.AlreadyExists, tenant.TooMany:
-		return true
+		return asksAgain
+	case tenant.Forbidden:
+		return turnsAway
+	case tenant.Internal, tenant.Unavailable:
+		return fails
 	}
-	return errors.Is(e, tenant.ErrUserNotFound)
+	return passes
 }
 
 // again leads the client back to where the run is shown.

@@ -9,6 +9,7 @@ import (
 // field is one field of a prompt.
 type field struct {
 	key, label, kind string
+	initial, note    string
 	required         bool
 	choices          []object
 }
@@ -46,13 +47,10 @@ func loginIDFields(identifications []string) []field {
 	return out
 }
 
-func profileFields(attributes []tenant.ProfileField) []field {
-	var out []field
-	for _, a := range attributes {
-		key := strings.TrimPrefix(a.Pointer, "/")
-		out = append(out, field{key: key, label: strings.ReplaceAll(strings.TrimPrefix(key, "x_"), "_", " "), kind: "text", required: a.Required})
-	}
-	return out
+// profileField asks for an attribute.
+func profileField(a tenant.ProfileField) field {
+	key := strings.TrimPrefix(a.Pointer, "/")
+	return field{key: key, label: strings.ReplaceAll(strings.TrimPrefix(key, "x_"), "_", " "), kind: "text", required: a.Required}
 }
 
 // fieldsOf are the fields of a stage that prompts.
@@ -61,7 +59,13 @@ func fieldsOf(s *stage) []field {
 	case "identify":
 		return loginIDFields(methodsOf(s.step))
 	case "fill_user_profile", "user_profile":
-		return profileFields(s.step.UserProfile)
+		var out []field
+		for _, a := range s.step.UserProfile {
+			out = append(out, profileField(a))
+		}
+		return out
+	case "change_setting":
+		return []field{{key: "setting", label: "What to change", kind: "radio-button-group", required: true}}
 	}
 	return newPasswordFields()
 }
@@ -71,7 +75,7 @@ func (c *catalog) promptKey(s *stage, f field) string { return c.key("prompt", s
 // show is a field as the API of prompts shows it.
 func (f field) show() object {
 	return object{
-		"field_key": f.key, "label": f.label, "type": f.kind, "required": f.required, "placeholder": "", "initial_value": "", "sub_text": "",
+		"field_key": f.key, "label": f.label, "type": f.kind, "required": f.required, "placeholder": "", "initial_value": f.initial, "sub_text": f.note,
 	}
 }
 

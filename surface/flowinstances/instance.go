@@ -9,17 +9,18 @@ import (
 
 // types says how this API sees flows of a type.
 var types = map[tenant.FlowType]struct {
-	designation    string
-	authentication string // who may run it
-	title          string // unless the tenant gives it one
+	designation string
+	title       string // unless the tenant gives it one
 }{
-	tenant.Login:           {"authentication", "none", "Sign in"},
-	tenant.SignupLogin:     {"authentication", "none", "Sign in or sign up"},
-	tenant.Reauth:          {"authentication", "require_authenticated", "Confirm that it is you"},
-	tenant.Signup:          {"enrollment", "none", "Sign up"},
-	tenant.Promote:         {"enrollment", "require_authenticated", "Keep your account"},
-	tenant.AccountRecovery: {"recovery", "none", "Recover your account"},
-	logout.Type:            {"invalidation", "none", "Sign out"},
+	tenant.Login:           {"authentication", "Sign in"},
+	tenant.SignupLogin:     {"authentication", "Sign in or sign up"},
+	tenant.Reauth:          {"authentication", "Confirm that it is you"},
+	tenant.Signup:          {"enrollment", "Sign up"},
+	tenant.Promote:         {"enrollment", "Keep your account"},
+	tenant.AccountRecovery: {"recovery", "Recover your account"},
+	tenant.Verify:          {"stage_configuration", "Verify your address"},
+	tenant.Settings:        {"stage_configuration", "Your account"},
+	logout.Type:            {"invalidation", "Sign out"},
 }
 
 // The values that some fields may have.
@@ -48,7 +49,9 @@ func (c *catalog) draw(i *instance, p tenant.FlowPresentation) object {
 	o["stages"], o["policies"] = stages, []string{}
 	o["background"], o["background_themed_urls"] = p.Background, nil
 	o["cache_count"] = 0 // runs are not planned ahead
-	o["authentication"] = types[i.ref.Type].authentication
+	if o["authentication"] = "none"; i.ref.Type.NeedsSession() {
+		o["authentication"] = "require_authenticated"
+	}
 	return o
 }
 

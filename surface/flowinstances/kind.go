@@ -49,6 +49,7 @@ var stepKinds = map[string]*kind{
 	"verify_account_recovery_code": emailStage,
 	"fill_user_profile":            promptStage,
 	"user_profile":                 promptStage,
+	"change_setting":               promptStage,
 	"change_password":              promptStage,
 	"reset_password":               promptStage,
 	"view_recovery_code":           staticStage,

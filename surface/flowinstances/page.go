@@ -33,51 +33,57 @@ const avatar = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' vie
 
 // page is the stage that draws what a run asks for.
 func (x *executor) page(at *flowengine.Answer) *page {
+	if at.Action.Type == flow.Finished {
+		return &page{component: redirectComponent}
+	}
 	a := asked{}
 	data, err := json.Marshal(at.Action.Data)
 	if err == nil {
 		err = json.Unmarshal(data, &a)
 	}
-	if err != nil {
-		return x.undrawable(at)
-	}
 	a.Step, a.Authentication = at.Action.Type, at.Action.Authentication
-	var p *page
+	if err == nil {
+		if p := pageFor(at.Flow.Type, &a, at.Ahead()); p != nil {
+			return p
+		}
+	}
+	return x.undrawable(at)
+}
+
+// pageFor is the stage for what is asked in a flow of a type; nil when this API
+// has none.
+func pageFor(t tenant.FlowType, a *asked, ahead []flow.Ahead) *page {
 	switch a.Type {
 	case "identification_data":
-		p = x.identify(at.Flow, &a)
+		return identify(t, a, ahead)
 	case "authentication_data":
-		p = authenticate(&a)
+		return authenticate(a)
 	case "create_authenticator_data":
-		p = setUp(&a)
+		return setUp(a)
 	case "create_totp_data":
-		p = codePage(totpComponent, user("", object{"config_url": a.OTPAuthURI}), "code", tenant.CodeDigits)
+		return codePage(totpComponent, user("", object{"config_url": a.OTPAuthURI}), "code", tenant.CodeDigits)
 	case "select_oob_otp_channels_data":
-		p = pick("channel", "How to reach you", a.Channels, a.Channels, func(n int) object { return object{"channel": a.Channels[n]} })
+		return pick("channel", "How to reach you", a.Channels, a.Channels, func(n int) object { return object{"channel": a.Channels[n]} })
 	case "account_recovery_select_destination_data":
-		p = destinations(&a)
+		return destinations(a)
 	case "verify_oob_otp_data":
-		p = oneTimeCode(&a, "code", a.MaskedClaim)
+		return oneTimeCode(a, "code", a.MaskedClaim)
 	case "account_recovery_verify_code_data":
-		p = oneTimeCode(&a, "account_recovery_code", a.MaskedName)
+		return oneTimeCode(a, "account_recovery_code", a.MaskedName)
 	case "new_password_data", "reset_password_data":
-		p = newPassword(object{})
+		return newPassword(object{})
 	case "fill_user_profile_data":
-		p = profile(a.Attributes)
+		return profile(a.Attributes)
+	case "change_setting_data":
+		return settings(a)
 	case "view_recovery_code_data":
-		p = confirm(staticComponent, object{"codes": a.RecoveryCodes}, object{"confirm_recovery_code": true})
+		return confirm(staticComponent, object{"codes": a.RecoveryCodes}, object{"confirm_recovery_code": true})
 	case "create_passkey_data":
-		p = passkeyCreation(a.CreationOptions, object{}, object{"skip": true})
+		return passkeyCreation(a.CreationOptions, object{}, object{"skip": true})
 	case "terminate_other_sessions_data":
-		p = confirm(loginComponent, object{}, object{"terminate_other_sessions": true})
+		return confirm(loginComponent, object{}, object{"terminate_other_sessions": true})
 	}
-	switch {
-	case at.Action.Type == flow.Finished:
-		return &page{component: redirectComponent}
-	case p == nil:
-		return x.undrawable(at)
-	}
-	return p
+	return nil
 }
 
 // undrawable is a step that this API has no stage for.
@@ -113,7 +119,7 @@ func must(given body, key string, wrong details) string {
 
 // identify asks who the user is: with one field for all ways, or, where an
 // account is made, with one for each.
-func (x *executor) identify(ref tenant.FlowRef, a *asked) *page {
+func identify(t tenant.FlowType, a *asked, ahead []flow.Ahead) *page {
 	var ways []string
 	for _, o := range a.Options {
 		switch o.Identification {
@@ -124,14 +130,14 @@ func (x *executor) identify(ref tenant.FlowRef, a *asked) *page {
 	switch {
 	case len(ways) == 0:
 		return nil
-	case creates(ref.Type):
-		return signUp(ways, x.passwordNext(ref, ways))
+	case creates(t):
+		return signUp(ways, passwordNext(ahead, ways))
 	}
 	return &page{
 		component: identificationComponent, fields: map[string]string{"": "uid_field"},
 		more: object{
 			"user_fields": ways, "password_fields": false, "allow_show_password": true, "primary_action": "Continue", "sources": []object{},
-			"show_source_labels": false, "enable_remember_me": false, "flow_designation": types[ref.Type].designation, "captcha_stage": nil, "passkey_challenge": nil,
+			"show_source_labels": false, "enable_remember_me": false, "flow_designation": types[t].designation, "captcha_stage": nil, "passkey_challenge": nil,
 		},
 		read: func(given body, wrong details) []flow.Input {
 			id := must(given, "uid_field", wrong)
@@ -189,24 +195,12 @@ func signUp(ways []string, password bool) *page {
 	return p
 }
 
-// passwordNext says whether a password is set right after any of the ways to
-// begin the flow.
-func (x *executor) passwordNext(ref tenant.FlowRef, ways []string) bool {
-	f := x.catalog.program.Flow(ref)
-	if f == nil || len(f.Steps) == 0 || f.Steps[0].Type != "identify" {
-		return false
-	}
-	for i := range f.Steps[0].OneOf {
-		b := &f.Steps[0].OneOf[i]
-		if !slices.Contains(ways, b.Identification) {
-			continue
-		}
-		next := append(slices.Clone(b.Steps), f.Steps[1:]...)
-		if len(next) == 0 || next[0].Type != "create_authenticator" || len(next[0].OneOf) == 0 || next[0].OneOf[0].Authentication != "primary_password" {
-			return false
-		}
-	}
-	return true
+// passwordNext says whether a password is set right after any of the ways.
+func passwordNext(ahead []flow.Ahead, ways []string) bool {
+	return !slices.ContainsFunc(ahead, func(a flow.Ahead) bool {
+		return slices.Contains(ways, a.Identification) &&
+			(a.Step != "create_authenticator" || len(a.Ways) == 0 || a.Ways[0]["authentication"] != "primary_password")
+	})
 }
 
 // prompting is a stage with fields.
@@ -252,9 +246,12 @@ func typedTwice(given body, wrong details) string {
 }
 
 // profile asks for attributes. One that is left empty isn't given.
-func profile(attributes []tenant.ProfileField) *page {
-	fields := profileFields(attributes)
-	p := prompting(fields, func(given body, wrong details) []flow.Input {
+func profile(attributes []attribute) *page {
+	var fields []field
+	for _, a := range attributes {
+		fields = append(fields, profileField(a.ProfileField))
+	}
+	return prompting(fields, func(given body, wrong details) []flow.Input {
 		values := []object{}
 		for n, f := range fields {
 			value := strings.TrimSpace(text(given[f.key]))
@@ -267,7 +264,6 @@ func profile(attributes []tenant.ProfileField) *page {
 		}
 		return inputs(object{"attributes": values})
 	})
-	return p
 }
 
 // pick asks to choose one of several.
