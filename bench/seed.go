@@ -98,6 +98,7 @@ const cheapCost = 4
 func (s *seeder) cheapSite(ctx context.Context, slug string, users int) (*site, error) {
 	cfg := unlimited()
 	cfg.Authenticators.Password.Algorithm = "bcrypt"
+	cfg.Sessions.LifetimeSeconds++ // equal configurations share a program
 	t, err := s.site(ctx, slug, cfg, 0)
 	if err != nil {
 		return nil, err

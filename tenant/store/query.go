@@ -16,8 +16,18 @@ type statement struct {
 	text  string
 }
 
-// prepared holds the statements of each pool that have been prepared.
-type prepared struct{ m sync.Map }
+// prepared holds the statements of each pool that have been prepared, and all as
+// the database reads them.
+type prepared struct{ m, texts sync.Map }
+
+// textOf is a statement as the database reads it.
+func (s *Store) textOf(q *statement) string {
+	if text, ok := s.hot.texts.Load(q); ok {
+		return text.(string)
+	}
+	text, _ := s.hot.texts.LoadOrStore(q, s.text(q.text))
+	return text.(string)
+}
 
 type preparedKey struct {
 	db *bun.DB
@@ -29,7 +39,7 @@ func (s *Store) prepare(ctx context.Context, db *bun.DB, q *statement) (*sql.Stm
 	if stmt, ok := s.hot.m.Load(key); ok {
 		return stmt.(*sql.Stmt), nil
 	}
-	stmt, err := db.DB.PrepareContext(ctx, s.text(q.text))
+	stmt, err := db.DB.PrepareContext(ctx, s.textOf(q))
 	if err != nil {
 		return nil, err
 	}

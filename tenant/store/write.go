@@ -57,7 +57,7 @@ func (t *writeStep) judge(changed int64, err error) error {
 // text is the statement as the database reads it.
 func (t *writeStep) text(s *Store) string {
 	if t.hot != nil {
-		return s.text(t.hot.text)
+		return s.textOf(t.hot)
 	}
 	return t.query.String()
 }
