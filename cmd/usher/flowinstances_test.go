@@ -81,7 +81,7 @@ func TestFlowInstancesSeed(t *testing.T) {
 	if len(examples) != 3 {
 		t.Fatalf("%d examples", len(examples))
 	}
-	n := serveNode(t, append(dev(t, testenv.SQLite(t)), "USHER_BOOTSTRAP_API_KEY="+operatorKey))
+	n := serveNode(t, append(dev(t, testenv.SQLite(t)), "USHER_BOOTSTRAP_API_KEY="+operatorKey), "--trusted-proxies", "127.0.0.1")
 	path := regexp.MustCompile(`GET(/api/\S+)`).FindStringSubmatch(text)[1]
 	get := func(slug, key string, status int) any {
 		return must(t, status)(call("GET", n.demo(strings.Replace(path, ":slug", slug, 1)), map[string]string{"Authorization": "Bearer " + key}, "")).JSON
@@ -103,6 +103,11 @@ func TestFlowInstancesSeed(t *testing.T) {
 	must(t, 204)(call("POST", n.demo("/api/v3//flows/instances/cache_clear"), map[string]string{"Authorization": "Bearer " + operatorKey}, ""))
 	must(t, 405)(call("DELETE", n.demo("/api/v3/flows/instances/"), map[string]string{"Authorization": "Bearer " + operatorKey}, ""))
 	must(t, 404)(call("GET", n.demo("/api/v3/core/users/"), map[string]string{"Authorization": "Bearer " + operatorKey}, ""))
+	// The run is kept in a cookie of this host alone, out of reach of scripts.
+	began := must(t, 200)(call("GET", n.demo("/api/v3/flows/executor/default-authentication-flow/?query="), map[string]string{"X-Forwarded-Proto": "https"}, ""))
+	if kept := strings.Join(began.Header.Values("Set-Cookie"), "\n"); !regexp.MustCompile(`(?m)^__Host-usher_flow=login-default:authflowstate_\w{32}; Path=/; HttpOnly; Secure; SameSite=Lax$`).MatchString(kept) {
+		t.Errorf("cookies: %s", kept)
+	}
 	metrics := must(t, 200)(call("GET", "http://"+n.Metrics+"/metrics", nil, ""))
 	if !strings.Contains(string(metrics.Body), `surface="flowinstances"`) {
 		t.Error("the metrics don't know the door")
