@@ -29,8 +29,9 @@ func newKey(t *testing.T, n *node, tenant, role string) string {
 }
 
 // notServed are the operations below the door's paths that it doesn't have: they
-// try policies, of which there are none, draw previews, or look into a run.
-var notServed = regexp.MustCompile(`^(flows_inspector_get|policies_all_(test_create|cache_.*|types_list)|stages_all_(types_list|user_settings_list)|stages_prompt_prompts_preview_create)$`)
+// try policies, of which there are none, draw previews, list templates, or look into
+// a run.
+var notServed = regexp.MustCompile(`^(flows_inspector_get|policies_all_(test_create|cache_.*|types_list)|stages_all_(types_list|user_settings_list)|stages_prompt_prompts_preview_create|stages_email_templates_list)$`)
 
 // The published client, unmodified, calls every operation that the door claims,
 // and each answer is what the client's own schema says.
