@@ -35,7 +35,6 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 type ResolverRoot interface {
 	Config() ConfigResolver
 	ConfigVersion() ConfigVersionResolver
-	FlowPresentation() FlowPresentationResolver
 	FlowRun() FlowRunResolver
 	Member() MemberResolver
 	Mutation() MutationResolver
@@ -64,11 +63,6 @@ type ConfigVersionResolver interface {
 
 	Config(ctx context.Context, obj *tenant.Version) (*OwnedConfig, error)
 	Document(ctx context.Context, obj *tenant.Version, encoding DocumentEncoding) (string, error)
-}
-type FlowPresentationResolver interface {
-	Layout(ctx context.Context, obj *tenant.FlowPresentation) (string, error)
-
-	DeniedAction(ctx context.Context, obj *tenant.FlowPresentation) (string, error)
 }
 type FlowRunResolver interface {
 	ID(ctx context.Context, obj *tenant.Run) (string, error)
@@ -8419,18 +8413,18 @@ func (ec *executionContext) _FlowPresentation_layout(ctx context.Context, field 
 			return ec.fieldContext_FlowPresentation_layout(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.FlowPresentation().Layout(ctx, obj)
+			return obj.Layout, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.FlowLayout) graphql.Marshaler {
+			return ec.marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐFlowLayout(ctx, selections, v)
 		},
 		true,
 		true,
 	)
 }
 func (ec *executionContext) fieldContext_FlowPresentation_layout(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("FlowPresentation", field, true, true, errors.New("field of type String does not have child fields"))
+	return graphql.NewScalarFieldContext("FlowPresentation", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _FlowPresentation_compatibilityMode(ctx context.Context, field graphql.CollectedField, obj *tenant.FlowPresentation) (ret graphql.Marshaler) {
@@ -8465,18 +8459,18 @@ func (ec *executionContext) _FlowPresentation_deniedAction(ctx context.Context, 
 			return ec.fieldContext_FlowPresentation_deniedAction(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.FlowPresentation().DeniedAction(ctx, obj)
+			return obj.DeniedAction, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.DeniedAction) graphql.Marshaler {
+			return ec.marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐDeniedAction(ctx, selections, v)
 		},
 		true,
 		true,
 	)
 }
 func (ec *executionContext) fieldContext_FlowPresentation_deniedAction(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("FlowPresentation", field, true, true, errors.New("field of type String does not have child fields"))
+	return graphql.NewScalarFieldContext("FlowPresentation", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _FlowRef_type(ctx context.Context, field graphql.CollectedField, obj *tenant.FlowRef) (ret graphql.Marshaler) {
@@ -32873,104 +32867,38 @@ func (ec *executionContext) _FlowPresentation(ctx context.Context, sel ast.Selec
 		case "flow":
 			out.Values[i] = ec._FlowPresentation_flow(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
 		case "displayName":
 			out.Values[i] = ec._FlowPresentation_displayName(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
 		case "title":
 			out.Values[i] = ec._FlowPresentation_title(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
 		case "background":
 			out.Values[i] = ec._FlowPresentation_background(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
 		case "layout":
-			field := field
-
-			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
-				defer func() {
-					if r := recover(); r != nil {
-						ec.Error(ctx, ec.Recover(ctx, r))
-					}
-				}()
-				res = ec._FlowPresentation_layout(ctx, field, obj)
-				if res == graphql.Null {
-					atomic.AddUint32(&fs.Invalids, 1)
-				}
-				return res
+			out.Values[i] = ec._FlowPresentation_layout(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
-
-			if field.IsDeferred() {
-				deferredFieldSet.AddField(field)
-				fieldIndex := len(deferredFieldSet.Values) - 1
-				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
-					return innerFunc(ctx, deferredFieldSet)
-				})
-
-				for _, deferrable := range field.Deferrables {
-					view, ok := deferLabelToView[deferrable.Label]
-					if !ok {
-						view = deferredFieldSet.NewView()
-						deferLabelToView[deferrable.Label] = view
-					}
-					view.AddIndices(fieldIndex)
-				}
-
-				// don't run the out.Concurrently() call below
-				out.Values[i] = graphql.Null
-				continue
-			}
-
-			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "compatibilityMode":
 			out.Values[i] = ec._FlowPresentation_compatibilityMode(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
 		case "deniedAction":
-			field := field
-
-			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
-				defer func() {
-					if r := recover(); r != nil {
-						ec.Error(ctx, ec.Recover(ctx, r))
-					}
-				}()
-				res = ec._FlowPresentation_deniedAction(ctx, field, obj)
-				if res == graphql.Null {
-					atomic.AddUint32(&fs.Invalids, 1)
-				}
-				return res
+			out.Values[i] = ec._FlowPresentation_deniedAction(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
-
-			if field.IsDeferred() {
-				deferredFieldSet.AddField(field)
-				fieldIndex := len(deferredFieldSet.Values) - 1
-				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
-					return innerFunc(ctx, deferredFieldSet)
-				})
-
-				for _, deferrable := range field.Deferrables {
-					view, ok := deferLabelToView[deferrable.Label]
-					if !ok {
-						view = deferredFieldSet.NewView()
-						deferLabelToView[deferrable.Label] = view
-					}
-					view.AddIndices(fieldIndex)
-				}
-
-				// don't run the out.Concurrently() call below
-				out.Values[i] = graphql.Null
-				continue
-			}
-
-			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -42106,6 +42034,40 @@ func (ec *executionContext) unmarshalNString2githubᚗcomᚋusherᚑidᚋusher�
 }
 
 func (ec *executionContext) marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐCodePurpose(ctx context.Context, sel ast.SelectionSet, v tenant.CodePurpose) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐDeniedAction(ctx context.Context, v any) (tenant.DeniedAction, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := tenant.DeniedAction(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐDeniedAction(ctx context.Context, sel ast.SelectionSet, v tenant.DeniedAction) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐFlowLayout(ctx context.Context, v any) (tenant.FlowLayout, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := tenant.FlowLayout(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐFlowLayout(ctx context.Context, sel ast.SelectionSet, v tenant.FlowLayout) graphql.Marshaler {
 	_ = sel
 	res := graphql.MarshalString(string(v))
 	if res == graphql.Null {

@@ -7,7 +7,6 @@ package graph
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/usher-id/usher/tenant"
 )
@@ -27,14 +26,6 @@ func (r *configResolver) OauthProviders(ctx context.Context, obj *OwnedConfig) (
 		out = append(out, OAuthProvider{OAuthProvider: p, HasSecret: ok, LastFour: some(value(last))})
 	}
 	return out, nil
-}
-
-func (r *flowPresentationResolver) Layout(ctx context.Context, obj *tenant.FlowPresentation) (string, error) {
-	panic(fmt.Errorf("not implemented: Layout - layout"))
-}
-
-func (r *flowPresentationResolver) DeniedAction(ctx context.Context, obj *tenant.FlowPresentation) (string, error) {
-	panic(fmt.Errorf("not implemented: DeniedAction - deniedAction"))
 }
 
 func (r *mutationResolver) UpdateIdentifications(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
@@ -111,9 +102,4 @@ func (r *mutationResolver) UpdateWeb(ctx context.Context, input map[string]any) 
 
 func (r *Resolver) Config() ConfigResolver { return &configResolver{r} }
 
-func (r *Resolver) FlowPresentation() FlowPresentationResolver { return &flowPresentationResolver{r} }
-
-type (
-	configResolver           struct{ *Resolver }
-	flowPresentationResolver struct{ *Resolver }
-)
+type configResolver struct{ *Resolver }
