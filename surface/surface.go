@@ -53,7 +53,7 @@ type Handler func(q *Request) (any, error)
 // Answer is a body with a status of its own; any other body has 200.
 type Answer struct {
 	Status   int
-	Location string // of a redirect, and of what was made (RFC 9110 section 10.2.2); "" for none
+	Location string // of a redirect; "" for none
 	Body     any
 }
 

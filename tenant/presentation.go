@@ -37,16 +37,6 @@ const (
 // String is the form in which a presentation names a flow.
 func (r FlowRef) String() string { return string(r.Type) + "/" + r.Name }
 
-// PresentationOf is how a flow is shown.
-func (f *Flows) PresentationOf(ref FlowRef) FlowPresentation {
-	for _, p := range f.Presentation {
-		if p.Flow == ref.String() {
-			return p
-		}
-	}
-	return FlowPresentation{Flow: ref.String()}
-}
-
 // Present has a flow shown in this way; in the usual way when it says nothing.
 func (f *Flows) Present(p FlowPresentation) {
 	kept := make([]FlowPresentation, 0, len(f.Presentation)+1)

@@ -123,7 +123,7 @@ func upload(c *call) ([]byte, error) {
 		var over *http.MaxBytesError
 		switch {
 		case errors.Is(err, io.EOF):
-			return nil, tenant.Invalidf("/file", "required", "No file was submitted.")
+			return nil, tenant.Invalidf("/file", "required", "It is required.")
 		case errors.As(err, &over):
 			return nil, tenant.ErrTooLarge
 		case err != nil:
@@ -256,7 +256,7 @@ func (a *api) apply(c *call, r *report, plan []planned) error {
 	done, err := a.admin.Amend(c.Context(), c.actor, c.tenant.Slug, "flows imported", func(cfg *tenant.Config) error {
 		for _, p := range plan {
 			list := cfg.Flows.List(p.ref.Type)
-			switch at := defined(cfg, p.ref); {
+			switch at := defined(&cfg.Flows, p.ref); {
 			case p.steps == nil:
 			case at < 0:
 				*list = append(*list, tenant.Flow{Name: p.ref.Name, Steps: p.steps})

@@ -17,9 +17,14 @@ import (
 type catalog struct {
 	tenant    *tenant.Tenant
 	program   *flow.Program
-	space     uuid.UUID // of the keys: the tenant's id
+	space     uuid.UUID                          // of the keys: the tenant's id
+	looks     map[string]tenant.FlowPresentation // by the flow
 	instances []*instance
-	stages    []*stage
+
+	// Once bound.
+	stages []*stage
+	byKey  map[string]*stage
+	names  map[string]int // how many stages have a name
 }
 
 // instance is one flow.
@@ -65,15 +70,31 @@ const maxSlug = 50
 
 var slugForm = regexp.MustCompile(fmt.Sprintf(`^[-a-zA-Z0-9_]{1,%d}$`, maxSlug))
 
+// newCatalog lists a tenant's flows.
 func newCatalog(t *tenant.Tenant, p *flow.Program) *catalog {
-	c := &catalog{tenant: t, program: p, space: uuid.MustParse(t.ID)}
+	c := &catalog{tenant: t, program: p, space: uuid.MustParse(t.ID), looks: map[string]tenant.FlowPresentation{}}
+	flows := &p.Config().Flows
+	for _, look := range flows.Presentation {
+		c.looks[look.Flow] = look
+	}
 	for _, ref := range p.Flows() {
-		own := slices.ContainsFunc(p.Config().Flows.Of(ref.Type), func(f tenant.Flow) bool { return f.Name == ref.Name })
-		i := c.add(ref, p.Flow(ref).Steps, own)
+		c.add(ref, p.Flow(ref).Steps, defined(flows, ref) >= 0)
+	}
+	c.add(logout, nil, false)
+	return c
+}
+
+// bound finds the stages of all flows, for who wants to see them.
+func (c *catalog) bound() *catalog {
+	c.byKey, c.names = map[string]*stage{}, map[string]int{}
+	for _, i := range c.instances {
+		if i.ref == logout {
+			c.bind(i, "/end", userLogoutStage, &tenant.Step{})
+			continue
+		}
 		c.walk(i, i.steps, "")
 		c.end(i)
 	}
-	c.bind(c.add(logout, nil, false), "/end", userLogoutStage, &tenant.Step{})
 	return c
 }
 
@@ -83,13 +104,12 @@ func (c *catalog) key(what ...string) string {
 	return uuid.NewSHA1(c.space, []byte(strings.Join(what, "\x00"))).String()
 }
 
-func (c *catalog) add(ref tenant.FlowRef, steps []tenant.Step, own bool) *instance {
+func (c *catalog) add(ref tenant.FlowRef, steps []tenant.Step, own bool) {
 	i := &instance{ref: ref, pk: c.key("flow", ref.String()), steps: steps, own: own}
 	if i.slug = string(ref.Type) + "-" + ref.Name; !slugForm.MatchString(i.slug) { // the name has a dot, or is long
 		i.slug = string(ref.Type) + "-" + i.pk[:8]
 	}
 	c.instances = append(c.instances, i)
-	return i
 }
 
 // walk binds the steps in the order in which they stand: what follows a branch
@@ -117,7 +137,7 @@ func (c *catalog) end(i *instance) {
 
 func (c *catalog) bind(i *instance, at string, k *kind, s *tenant.Step) {
 	st := c.stage(k, s)
-	if !slices.Contains(st.flows, i) {
+	if n := len(st.flows); n == 0 || st.flows[n-1] != i { // flows are bound one after the other
 		st.flows = append(st.flows, i)
 	}
 	i.bindings = append(i.bindings, &binding{
@@ -134,16 +154,14 @@ func (c *catalog) stage(k *kind, s *tenant.Step) *stage {
 	}
 	content, _ := json.Marshal(alone) // plain values
 	pk := c.key("stage", k.path, string(content))
-	for _, st := range c.stages {
-		if st.pk == pk {
-			return st
+	st := c.byKey[pk]
+	if st == nil {
+		st = &stage{pk: pk, kind: k, step: &alone, name: k.name(&alone)}
+		if c.names[st.name]++; c.names[st.name] > 1 {
+			st.name = fmt.Sprintf("%s (%d)", st.name, c.names[st.name])
 		}
+		c.byKey[pk], c.stages = st, append(c.stages, st)
 	}
-	st := &stage{pk: pk, kind: k, step: &alone, name: k.name(&alone)}
-	for n, named := 2, st.name; slices.ContainsFunc(c.stages, func(o *stage) bool { return o.name == st.name }); n++ {
-		st.name = fmt.Sprintf("%s (%d)", named, n)
-	}
-	c.stages = append(c.stages, st)
 	return st
 }
 

@@ -34,22 +34,22 @@ func named() map[string]filter {
 	return map[string]filter{"name": {key: "name"}, "stage_uuid": {key: "pk"}}
 }
 
-func none(*catalog) []object { return []object{} }
+func none(*catalog) []row { return nil }
 
-func allStages(c *catalog) []object {
-	out := make([]object, 0, len(c.stages))
+func allStages(c *catalog) []row {
+	out := make([]row, 0, len(c.stages))
 	for _, s := range c.stages {
-		out = append(out, s.brief(c))
+		out = append(out, row{s.named(), func() object { return s.brief(c) }})
 	}
 	return out
 }
 
 // rows are the stages of one type.
-func (k *kind) rows(c *catalog) []object {
-	out := []object{}
+func (k *kind) rows(c *catalog) []row {
+	var out []row
 	for _, s := range c.stages {
 		if s.kind == k {
-			out = append(out, s.show(c))
+			out = append(out, row{s.named(), func() object { return s.show(c) }})
 		}
 	}
 	return out
@@ -57,14 +57,14 @@ func (k *kind) rows(c *catalog) []object {
 
 // bindings are the places of all flows. Nothing is planned ahead: a step is
 // looked at when the run comes to it, and a wrong answer asks again.
-func bindings(c *catalog) []object {
-	out := []object{}
+func bindings(c *catalog) []row {
+	var out []row
 	for _, i := range c.instances {
 		for _, b := range i.bindings {
-			out = append(out, object{
-				"pk": b.pk, "policybindingmodel_ptr_id": b.pk, "target": i.pk, "stage": b.stage.pk, "stage_obj": b.stage.brief(c), "order": b.order,
+			out = append(out, row{object{
+				"pk": b.pk, "policybindingmodel_ptr_id": b.pk, "target": i.pk, "stage": b.stage.pk, "order": b.order,
 				"evaluate_on_plan": false, "re_evaluate_policies": true, "policy_engine_mode": "any", "invalid_response_action": "retry",
-			})
+			}, func() object { return object{"stage_obj": b.stage.brief(c)} }})
 		}
 	}
 	return out

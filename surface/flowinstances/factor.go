@@ -3,7 +3,6 @@ package flowinstances
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,7 +35,7 @@ func authenticate(a *asked) *page {
 		case n < 0:
 			wrong.add("component", "invalid", "No password is asked for.")
 		case secret == "":
-			wrong.add("password", "required", "This field is required.")
+			wrong.add("password", "required", "It is required.")
 		default:
 			return inputs(object{"authentication": a.Options[n].Authentication, "index": n, "password": secret})
 		}
@@ -95,18 +94,18 @@ func shownDevices(devices []device) []object {
 // security key says. Selecting one that needs no message changes nothing.
 func prove(devices []device, given body, wrong details) []flow.Input {
 	if raw, ok := given["webauthn"]; ok && string(raw) != "null" {
-		return with(devices, wrong, func(d device) bool { return d.class == "webauthn" }, object{"assertion_response": raw})
+		return with(devices, "webauthn", object{"assertion_response": raw}, wrong)
 	}
 	code := digits(given["code"], tenant.CodeDigits)
 	if code != "" {
-		return with(devices, wrong, fits(code), object{"code": code, "recovery_code": code})
+		return withCode(devices, code, wrong)
 	}
 	var selected struct {
 		Class string `json:"device_class"`
 		UID   string `json:"device_uid"`
 	}
 	if json.Unmarshal(given["selected_challenge"], &selected) != nil || selected.Class == "" {
-		wrong.add("code", "required", "This field is required.")
+		wrong.add("code", "required", "It is required.")
 		return nil
 	}
 	i := slices.IndexFunc(devices, func(d device) bool { return d.class == selected.Class && d.uid == selected.UID })
@@ -119,22 +118,20 @@ func prove(devices []device, given body, wrong details) []flow.Input {
 	return nil
 }
 
-// fits says which devices a code can be of: six digits are an app's, anything
-// else is a recovery code.
-func fits(code string) func(device) bool {
-	_, err := strconv.Atoi(code)
-	class := "static"
-	if err == nil && len(code) == tenant.CodeDigits {
-		class = "totp"
+// withCode answers with a code that was typed in: six digits are an app's,
+// anything else is a recovery code.
+func withCode(devices []device, code string, wrong details) []flow.Input {
+	if _, err := strconv.Atoi(code); err == nil && len(code) == tenant.CodeDigits {
+		return with(devices, "totp", object{"code": code}, wrong)
 	}
-	return func(d device) bool { return d.class == class }
+	return with(devices, "static", object{"recovery_code": code}, wrong)
 }
 
-// with answers with the first device that fits.
-func with(devices []device, wrong details, fits func(device) bool, answer object) []flow.Input {
-	i := slices.IndexFunc(devices, fits)
+// with answers with the first device of a class.
+func with(devices []device, class string, answer object, wrong details) []flow.Input {
+	i := slices.IndexFunc(devices, func(d device) bool { return d.class == class })
 	if i < 0 {
-		wrong.add("code", "invalid", "Invalid Token. Please ensure the time on your device is accurate and try again.")
+		wrong.add("code", "invalid", "None of your devices has such a code.")
 		return nil
 	}
 	answer["authentication"], answer["index"] = devices[i].method, devices[i].index
@@ -144,9 +141,8 @@ func with(devices []device, wrong details, fits func(device) bool, answer object
 // digits is a code, which clients send as a string or as a number that has lost
 // its zeros.
 func digits(raw json.RawMessage, length int) string {
-	var n json.Number
-	if json.Unmarshal(raw, &n) == nil && len(raw) > 0 && raw[0] != '"' {
-		return fmt.Sprintf("%0*s", length, n)
+	if len(raw) > 0 && raw[0] >= '0' && raw[0] <= '9' {
+		return strings.Repeat("0", max(0, length-len(raw))) + string(raw)
 	}
 	return strings.TrimSpace(text(raw))
 }
@@ -194,7 +190,7 @@ func codePage(component string, more object, key string, length int) *page {
 		read: func(given body, wrong details) []flow.Input {
 			code := digits(given["code"], length)
 			if code == "" {
-				wrong.add("code", "required", "This field is required.")
+				wrong.add("code", "required", "It is required.")
 			}
 			return inputs(object{key: code})
 		},
@@ -310,7 +306,7 @@ func passkeyCreation(options json.RawMessage, with, skip object) *page {
 				return inputs(o)
 			}
 			if skip == nil {
-				wrong.add("response", "required", "This field is required.")
+				wrong.add("response", "required", "It is required.")
 				return nil
 			}
 			return inputs(skip)

@@ -80,8 +80,8 @@ func (f field) show() object {
 }
 
 // prompts are all fields of all prompts.
-func prompts(c *catalog) []object {
-	out := []object{}
+func prompts(c *catalog) []row {
+	var out []row
 	for _, s := range c.stages {
 		if s.kind != promptStage {
 			continue
@@ -89,9 +89,8 @@ func prompts(c *catalog) []object {
 		for n, f := range fieldsOf(s) {
 			o := f.show()
 			o["pk"], o["name"], o["order"] = c.promptKey(s, f), s.name+": "+f.key, 10*(n+1)
-			o["prompt_stages_obj"] = []object{s.show(c)}
 			o["placeholder_expression"], o["initial_value_expression"] = false, false
-			out = append(out, o)
+			out = append(out, row{o, func() object { return object{"prompt_stages_obj": []object{s.show(c)}} }})
 		}
 	}
 	return out

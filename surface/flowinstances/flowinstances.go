@@ -121,7 +121,7 @@ func (a *api) admit(q *surface.Request, to admin.Permission) (*call, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &call{Request: q, catalog: newCatalog(fresh, program), actor: actor}, nil
+	return &call{Request: q, catalog: newCatalog(fresh, program).bound(), actor: actor}, nil
 }
 
 // tolerant brings paths to the form of the routes: one slash between parts and

@@ -22,7 +22,7 @@ func catalogOf(t *testing.T, id string, change ...func(*tenant.Config)) *catalog
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	return newCatalog(&tenant.Tenant{ID: id}, p)
+	return newCatalog(&tenant.Tenant{ID: id}, p).bound()
 }
 
 const (

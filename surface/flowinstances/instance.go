@@ -31,7 +31,9 @@ var (
 )
 
 func (c *catalog) presentation(i *instance) tenant.FlowPresentation {
-	return c.program.Config().Flows.PresentationOf(i.ref)
+	look := c.looks[i.ref.String()]
+	look.Flow = i.ref.String()
+	return look
 }
 
 // show is a flow as this API shows it. Every key is there, always.

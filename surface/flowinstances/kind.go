@@ -108,6 +108,9 @@ func (s *stage) show(c *catalog) object {
 	return o
 }
 
+// named is a stage with the keys that it is found by.
+func (s *stage) named() object { return object{"pk": s.pk, "name": s.name} }
+
 // brief is a stage with the keys that all types have.
 func (s *stage) brief(c *catalog) object {
 	flows := make([]object, 0, len(s.flows))

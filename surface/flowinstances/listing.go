@@ -3,6 +3,7 @@ package flowinstances
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -17,11 +18,26 @@ import (
 // collection is a list that clients page through.
 type collection struct {
 	path    string
-	rows    func(c *catalog) []object
+	rows    func(c *catalog) []row
 	filters map[string]filter // by the parameter of the query
 	search  []string          // the keys that search looks at
 	order   string            // the key that it is ordered by unless the client says
 	why     string            // its entries can't be written
+}
+
+// row is an entry of a collection: the keys that it is found and ordered by, and
+// the others, which are made for those entries that are sent.
+type row struct {
+	object
+	more func() object // nil for none
+}
+
+// whole is the row with all its keys.
+func (r row) whole() object {
+	if r.more != nil {
+		maps.Copy(r.object, r.more())
+	}
+	return r.object
 }
 
 // filter is a parameter that keeps the rows whose key has its value.
@@ -37,7 +53,7 @@ const (
 	maxPage   = 100
 )
 
-var errPage = tenant.ErrNotFound.Says("Invalid page.")
+var errPage = tenant.ErrNotFound.Says("there is no such page")
 
 // list makes the handler that answers with a page of a collection.
 func list(l collection) handler {
@@ -53,7 +69,7 @@ func list(l collection) handler {
 }
 
 // filtered keeps the rows that the query asks for.
-func (l *collection) filtered(rows []object, query url.Values) ([]object, error) {
+func (l *collection) filtered(rows []row, query url.Values) ([]row, error) {
 	var problems []tenant.Problem
 	for parameter, f := range l.filters {
 		want := query.Get(parameter)
@@ -65,12 +81,12 @@ func (l *collection) filtered(rows []object, query url.Values) ([]object, error)
 				Message: fmt.Sprintf("%q is not one of %s.", want, strings.Join(f.values, ", "))})
 		}
 		if f.key == "pk" && uuid.Validate(want) != nil {
-			problems = append(problems, tenant.Problem{Pointer: "/" + parameter, Reason: "invalid", Message: "Enter a valid UUID."})
+			problems = append(problems, tenant.Problem{Pointer: "/" + parameter, Reason: "invalid", Message: "It is no UUID."})
 		}
 		if f.also != nil {
 			want = f.also(want)
 		}
-		rows = slices.DeleteFunc(rows, func(o object) bool { return fmt.Sprint(o[f.key]) != want })
+		rows = slices.DeleteFunc(rows, func(r row) bool { return fmt.Sprint(r.object[f.key]) != want })
 	}
 	if len(problems) > 0 {
 		return nil, tenant.Problems(problems)
@@ -79,22 +95,23 @@ func (l *collection) filtered(rows []object, query url.Values) ([]object, error)
 	if term == "" {
 		return rows, nil
 	}
-	return slices.DeleteFunc(rows, func(o object) bool {
-		return !slices.ContainsFunc(l.search, func(key string) bool { return strings.Contains(strings.ToLower(fmt.Sprint(o[key])), term) })
+	return slices.DeleteFunc(rows, func(r row) bool {
+		return !slices.ContainsFunc(l.search, func(key string) bool {
+			return strings.Contains(strings.ToLower(fmt.Sprint(r.object[key])), term)
+		})
 	}), nil
 }
 
 // sortBy orders rows by keys, each with a hyphen before it for the other
 // direction. A key that rows don't have orders nothing.
-func sortBy(rows []object, by string) {
-	slices.SortStableFunc(rows, func(a, b object) int {
+func sortBy(rows []row, by string) {
+	slices.SortStableFunc(rows, func(a, b row) int {
 		for key := range strings.SplitSeq(by, ",") {
 			name, down := strings.CutPrefix(strings.TrimSpace(key), "-")
-			order := 0
-			if x, ok := a[name].(int); ok {
-				order = x - b[name].(int)
-			} else {
-				order = cmp.Compare(fmt.Sprint(a[name]), fmt.Sprint(b[name]))
+			x, y := a.object[name], b.object[name]
+			order := cmp.Compare(fmt.Sprint(x), fmt.Sprint(y))
+			if n, ok := x.(int); ok {
+				order = n - y.(int)
 			}
 			if down {
 				order = -order
@@ -108,7 +125,7 @@ func sortBy(rows []object, by string) {
 }
 
 // paged is one page in its envelope. There is always a first one.
-func paged(rows []object, query url.Values) (any, error) {
+func paged(rows []row, query url.Values) (any, error) {
 	size, err := strconv.Atoi(query.Get("page_size"))
 	if err != nil || size < 1 {
 		size = usualPage
@@ -126,29 +143,36 @@ func paged(rows []object, query url.Values) (any, error) {
 	if current == pages {
 		next = 0
 	}
+	results := make([]object, 0, to-from)
+	for _, r := range rows[from:to] {
+		results = append(results, r.whole())
+	}
 	return object{
 		"pagination": object{
 			"next": next, "previous": current - 1, "count": len(rows), "current": current, "total_pages": pages,
 			"start_index": min(from+1, len(rows)), "end_index": to,
 		},
-		"results": rows[from:to], "autocomplete": object{},
+		"results": results, "autocomplete": object{},
 	}, nil
 }
 
 // row finds the entry that the path names.
-func (l *collection) row(c *call) (object, error) {
+func (l *collection) row(c *call) (row, error) {
 	pk := chi.URLParam(c.Request.Request, "pk")
-	for _, o := range l.rows(c.catalog) {
-		if o["pk"] == pk {
-			return o, nil
+	for _, r := range l.rows(c.catalog) {
+		if r.object["pk"] == pk {
+			return r, nil
 		}
 	}
-	return nil, tenant.ErrNotFound
+	return row{}, tenant.ErrNotFound
 }
 
 func (l *collection) retrieve(c *call) (any, error) {
-	o, err := l.row(c)
-	return o, err
+	r, err := l.row(c)
+	if err != nil {
+		return nil, err
+	}
+	return r.whole(), nil
 }
 
 // usedBy: nothing but flows uses what is in these collections, and it shows in
@@ -169,10 +193,10 @@ func (l *collection) readOnly(c *call) (any, error) {
 }
 
 var instanceList = collection{
-	rows: func(c *catalog) []object {
-		out := make([]object, 0, len(c.instances))
+	rows: func(c *catalog) []row {
+		out := make([]row, 0, len(c.instances))
 		for _, i := range c.instances {
-			out = append(out, c.show(i))
+			out = append(out, row{object: c.show(i)})
 		}
 		return out
 	},

@@ -112,7 +112,7 @@ func inputs(o object) []flow.Input { return []flow.Input{input(o)} }
 func must(given body, key string, wrong details) string {
 	value := strings.TrimSpace(text(given[key]))
 	if value == "" {
-		wrong.add(key, "required", "This field is required.")
+		wrong.add(key, "required", "It is required.")
 	}
 	return value
 }
@@ -177,7 +177,7 @@ func signUp(ways []string, password bool) *page {
 			way = f.key
 		}
 		if way == "" {
-			wrong.add(fields[0].key, "required", "This field is required.")
+			wrong.add(fields[0].key, "required", "It is required.")
 		}
 		out := inputs(object{"identification": way, "login_id": strings.TrimSpace(text(given[way]))})
 		if password {
@@ -238,7 +238,7 @@ func typedTwice(given body, wrong details) string {
 	password, again := text(given[passwordKey]), text(given[repeatKey])
 	switch {
 	case password == "":
-		wrong.add(passwordKey, "required", "This field is required.")
+		wrong.add(passwordKey, "required", "It is required.")
 	case password != again:
 		wrong.add(repeatKey, "mismatch", "The two passwords differ.")
 	}
@@ -256,7 +256,7 @@ func profile(attributes []attribute) *page {
 		for n, f := range fields {
 			value := strings.TrimSpace(text(given[f.key]))
 			if value == "" && f.required {
-				wrong.add(f.key, "required", "This field is required.")
+				wrong.add(f.key, "required", "It is required.")
 			}
 			if value != "" {
 				values = append(values, object{"pointer": attributes[n].Pointer, "value": value})

@@ -64,7 +64,7 @@ func settings(a *asked) *page {
 		case removeTOTP:
 			o["setting"], o["remove"] = "totp", true
 		case "":
-			wrong.add("setting", "required", "This field is required.")
+			wrong.add("setting", "required", "It is required.")
 		}
 		return inputs(o)
 	}

