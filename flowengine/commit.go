@@ -33,6 +33,7 @@ func stateHash(token string) string {
 // move is one request's work on a run.
 type move struct {
 	start  bool // it begins the run
+	held   bool // the run is known by its id
 	tenant *tenant.Tenant
 	client *Client
 	now    time.Time
@@ -79,6 +80,9 @@ func (e *Engine) keep(ctx context.Context, m *move, moved bool) (*Answer, error)
 	}
 	if c.State.Data, err = e.master.Seal(m.tenant, stateTable, c.State.TokenHash, plain); err != nil {
 		return nil, fmt.Errorf("state: %w", err)
+	}
+	if m.held {
+		run.Head = c.State.TokenHash
 	}
 	c.Events = m.events()
 	opened, err := e.apply(m, c)

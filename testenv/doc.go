@@ -1,6 +1,7 @@
 // Package testenv gives tests a real database, Redis or browser of their own:
 // SQLite in a temporary directory, a fresh PostgreSQL database, a leased Redis
-// database, a headless Chromium with an empty profile.
+// database, a headless Chromium with an empty profile, and the published clients
+// of other systems (clients/) with a Node.js to run them.
 //
 // It owns where they come from (USHER_TEST_POSTGRES_URL, a superuser's URL,
 // USHER_TEST_REDIS_URL and USHER_TEST_CHROMIUM, a program; scripts/services.sh

@@ -11,8 +11,8 @@ import (
 
 var insertRun = &statement{runStart, `INSERT INTO flow_run (tenant_id, id, flow_type, flow_name, config_version, status,
 	surface, session_kind, user_id, session_id, device_id, factors, first_seen_at, first_ip, first_user_agent,
-	last_seen_at, last_ip, last_user_agent, created_at, expires_at, finished_at, timeline, walkable, audited)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, TRUE, FALSE)`}
+	last_seen_at, last_ip, last_user_agent, created_at, expires_at, finished_at, return_url, head, surface_data, timeline, walkable, audited)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, TRUE, FALSE)`}
 
 // maxTimeline bounds the timeline of a run, in bytes; the last entry may stand over.
 const maxTimeline = 8 << 10
@@ -20,7 +20,7 @@ const maxTimeline = 8 << 10
 // moveRun is a compare-and-swap: of two racing moves that finish, one does.
 var moveRun = &statement{runMove, `UPDATE flow_run SET flow_type = ?, flow_name = ?, status = ?, session_kind = ?, user_id = ?,
 	session_id = ?, device_id = ?, factors = ?, last_seen_at = ?, last_ip = ?, last_user_agent = ?, expires_at = ?, finished_at = ?,
-	timeline = CASE WHEN length(timeline) < ? THEN timeline || ? ELSE timeline END
+	head = ?, timeline = CASE WHEN length(timeline) < ? THEN timeline || ? ELSE timeline END
 	WHERE tenant_id = ? AND id = ? AND status IN ('new', 'pending')`}
 
 var insertState = &statement{stateKeep, `INSERT INTO flow_state (tenant_id, token_hash, run_id, user_id, data, created_at)
@@ -178,13 +178,13 @@ func (w *write) run(c *tenant.Commit) error {
 			r.Surface, string(r.SessionKind), r.UserID, r.SessionID, clean(r.DeviceID), words(r.Factors),
 			ms(r.FirstSeen.At), clean(r.FirstSeen.IP), clean(r.FirstSeen.UserAgent),
 			ms(r.LastSeen.At), clean(r.LastSeen.IP), clean(r.LastSeen.UserAgent),
-			ms(r.CreatedAt), ms(r.ExpiresAt), ms(r.FinishedAt), timeline(c.Events))
+			ms(r.CreatedAt), ms(r.ExpiresAt), ms(r.FinishedAt), clean(r.ReturnURL), r.Head, r.SurfaceData, timeline(c.Events))
 		return belongs(err, tenant.ErrTenantNotFound)
 	}
 	n, err := w.do(moveRun, string(r.Flow.Type), r.Flow.Name, string(r.Status), string(r.SessionKind), r.UserID,
 		r.SessionID, clean(r.DeviceID), words(r.Factors),
 		ms(r.LastSeen.At), clean(r.LastSeen.IP), clean(r.LastSeen.UserAgent), ms(r.ExpiresAt), ms(r.FinishedAt),
-		maxTimeline, timeline(c.Events), r.TenantID, r.ID)
+		r.Head, maxTimeline, timeline(c.Events), r.TenantID, r.ID)
 	if err != nil || n == 1 {
 		return err
 	}
