@@ -19,6 +19,8 @@ type Session struct {
 	IP              string
 	UserAgent       string
 	RevokedAt       time.Time // zero while it lives
+
+	Unused bool // the run that opened it waits for its first use; as SessionByToken reads it
 }
 
 // Live says whether the session still proves anything at a time.

@@ -20,6 +20,7 @@ import (
 	"github.com/usher-id/usher/flowengine/limit"
 	"github.com/usher-id/usher/graph"
 	"github.com/usher-id/usher/surface"
+	"github.com/usher-id/usher/surface/authflows"
 	"github.com/usher-id/usher/surface/flowapi"
 	"github.com/usher-id/usher/surface/pages"
 	"github.com/usher-id/usher/surface/setup"
@@ -247,7 +248,7 @@ func openLimiter(redisURL string, db *store.Store, h *health) (l limit.Limiter, 
 
 // countDeeds has the metrics hear of what admins do.
 func countDeeds(s *admin.Service, m *flowengine.Metrics) {
-	s.OnPublish = m.Published
+	s.OnPublish, s.OnCancel = m.Published, m.FlowCancelled
 	s.OnChange = func(d admin.Deed) {
 		m.SessionsRevoked(true, d.Revoked)
 		// A change that was refused owes the audit log nothing.
@@ -299,6 +300,9 @@ func newHandler(e *env, c *serveCmd, m *metrics, s *server, engine *flowengine.E
 	s.health.routes(mux, false)
 	mux.Handle("/", flows)
 	mux.Handle(pages.Path, pages.New(engine, options))
+	records := authflows.New(s.admin, options)
+	mux.Handle(authflows.Path, records)
+	mux.Handle(authflows.Path+"/", records)
 	onAdminHost := func(path string, h http.Handler) {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			if t, err := directory.ByHost(r.Context(), r.Host); err != nil || t.Slug != tenant.AdminSlug {

@@ -52,6 +52,8 @@ func TestStatements(t *testing.T) {
 			}
 		}
 		session()
+		check("session check, the first", 2) // its run is complete
+		session()
 		check("session check", 1)
 		h.wait(2 * time.Minute)
 		session()
