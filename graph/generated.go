@@ -41324,18 +41324,24 @@ func (ec *executionContext) marshalNSignInOutcome2githubᚗcomᚋusherᚑidᚋus
 
 var (
 	unmarshalNSignInOutcome2githubᚗcomᚋusherᚑidᚋusherᚋflowengineᚋadminᚐSignInOutcome = map[string]admin.SignInOutcome{
-		"ACCEPTED": admin.Accepted,
-		"SENT":     admin.Sent,
-		"REFUSED":  admin.Refused,
-		"APPROVED": admin.Approved,
-		"FINISHED": admin.Ended,
+		"ACCEPTED":  admin.Accepted,
+		"SENT":      admin.Sent,
+		"REFUSED":   admin.Refused,
+		"APPROVED":  admin.Approved,
+		"FINISHED":  admin.Ended,
+		"COMPLETE":  admin.Completed,
+		"CANCELLED": admin.Cancelled,
+		"EXPIRED":   admin.Expired,
 	}
 	marshalNSignInOutcome2githubᚗcomᚋusherᚑidᚋusherᚋflowengineᚋadminᚐSignInOutcome = map[admin.SignInOutcome]string{
-		admin.Accepted: "ACCEPTED",
-		admin.Sent:     "SENT",
-		admin.Refused:  "REFUSED",
-		admin.Approved: "APPROVED",
-		admin.Ended:    "FINISHED",
+		admin.Accepted:  "ACCEPTED",
+		admin.Sent:      "SENT",
+		admin.Refused:   "REFUSED",
+		admin.Approved:  "APPROVED",
+		admin.Ended:     "FINISHED",
+		admin.Completed: "COMPLETE",
+		admin.Cancelled: "CANCELLED",
+		admin.Expired:   "EXPIRED",
 	}
 )
 
