@@ -99,7 +99,7 @@ func newApp(ctx context.Context, e *env, db *store.Store, h secret.HasherOptions
 	hasher := secret.NewHasher(h)
 	return &app{
 		store: db, master: master, hasher: hasher,
-		admin: &admin.Service{Store: db, Master: master, Hasher: hasher, Now: time.Now},
+		admin: &admin.Service{Store: db, Master: master, Hasher: hasher, Now: time.Now, Log: e.Log},
 	}, nil
 }
 
@@ -171,10 +171,6 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 	}
 	closeWith(closeLimiter)
 	countDeeds(s.admin, m.engine)
-	s.admin.Log = e.Log
-	if s.admin.May, err = graph.May(); err != nil {
-		return nil, err
-	}
 	directory := tenant.NewDirectory(db, m.engine.DirectoryHooks(func(err error) {
 		e.Log.Warn("changes could not be followed; trying again", "error", err)
 	}), nil)
@@ -289,6 +285,9 @@ func newHandler(e *env, c *serveCmd, m *metrics, s *server, engine *flowengine.E
 		OnOperation: m.graphql.operation, OnReject: m.graphql.rejected,
 	})
 	if err != nil {
+		return nil, err
+	}
+	if s.admin.May, err = graph.May(); err != nil {
 		return nil, err
 	}
 	complete := func(r *http.Request, token, password string) error {

@@ -60,7 +60,13 @@ func TestStatements(t *testing.T) {
 		check("session check, touching", 2)
 		session()
 		check("session check", 1)
-
+		token = h.signIn(x, "a@example.com", "correct horse")
+		h.wait(2 * time.Minute)
+		h.counted()
+		session()
+		check("session check, the first and touching", 3)
+		session()
+		check("session check", 1)
 	})
 }
 
