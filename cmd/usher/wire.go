@@ -178,7 +178,7 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.telemetry = telemetryHandler(m.registry, s.health)
+	s.telemetry = telemetryHandler(m.registry, s.health, c.Profiling)
 	s.handler, err = newHandler(e, c, m, s, engine, directory)
 	if err != nil {
 		return nil, err
