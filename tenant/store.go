@@ -27,6 +27,7 @@ type Store interface {
 	HookStore
 	AdminReader
 	AuditStore
+	ErrorStore
 
 	// Change runs fn in one transaction, which must call Tx.Audit at least once.
 	// fn may run again when the database asks for a retry, so it keeps no
@@ -191,7 +192,7 @@ type RunStore interface {
 	// outlived its use: states of ended runs, runs that nobody finished (they
 	// become cancelled and are returned, at most limit of them), sessions long
 	// over, codes a day after they expired, messages after 30 days,
-	// deliveries to hooks after 7.
+	// deliveries to hooks after 7, errors that were to be shown.
 	Purge(ctx context.Context, at time.Time, limit int) (expired []Run, err error)
 }
 
@@ -284,6 +285,13 @@ type SessionStore interface {
 	Sessions(ctx context.Context, tenantID string, filter SessionFilter, page Page) ([]*Session, error)
 	// TouchSession moves the idle end of a session.
 	TouchSession(ctx context.Context, tenantID, id string, seen, idleEnd time.Time) error
+}
+
+// ErrorStore keeps what went wrong until a page has shown it.
+type ErrorStore interface {
+	KeepError(ctx context.Context, e *ShownError) error
+	// ShownError reads one that hasn't expired; ErrNotFound.
+	ShownError(ctx context.Context, tenantID, id string, at time.Time) (*ShownError, error)
 }
 
 // AdminReader reads who may call the admin API.

@@ -60,6 +60,8 @@ var titles = map[tenant.FlowType]string{
 	tenant.Reauth:          "Confirm it is you",
 	tenant.AccountRecovery: "Recover an account",
 	tenant.Promote:         "Complete an account",
+	tenant.Verify:          "Verify an address",
+	tenant.Settings:        "Change an account",
 }
 
 // titleOf says for people what a flow is for.

@@ -40,6 +40,8 @@ const (
 	hookWrite        group = "hook_write"
 	keyCheck         group = "api_key_check"
 	keyTouch         group = "api_key_touch"
+	errorRead        group = "error_read"
+	errorWrite       group = "error_write"
 
 	tenantRead  group = "tenant_read"
 	tenantWrite group = "tenant_write"
@@ -76,7 +78,7 @@ func Groups() []string {
 		factorRemove, attributesUpdate, userPromote,
 		codeRead, codeTry, codeWrite, messageClaim, messageRead, messageWrite,
 		hookClaim, hookRead, hookWrite,
-		keyCheck, keyTouch, tenantRead, tenantWrite, configRead, configWrite, userRead, userWrite, runRead, runEnd, sessionRead,
+		keyCheck, keyTouch, errorRead, errorWrite, tenantRead, tenantWrite, configRead, configWrite, userRead, userWrite, runRead, runEnd, sessionRead,
 		sessionEnd, adminRead, adminWrite, auditRead, auditWrite, auditSeal, purge, notify, schemaGroup, ping, rateLimit,
 		begin, commit, rollback,
 	}

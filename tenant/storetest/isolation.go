@@ -19,12 +19,13 @@ type possessions struct {
 	link    tenant.Code
 	message tenant.Message
 	hook    tenant.HookDelivery
+	shown   *tenant.ShownError
 }
 
 func (h *house) possessions() *possessions {
 	t := h.tenant()
 	p := &possessions{t: t, u: h.user(t.ID, email(word())), secret: tenant.OAuthSecretName("x"), event: h.refusal(t.ID)}
-	p.session = h.signedIn(p.u)
+	p.session, p.shown = h.signedIn(p.u), h.shownError(t.ID)
 	p.open = h.newRun(t.ID)
 	p.open.Run.UserID, p.open.State.UserID = p.u.ID, p.u.ID
 	p.open.Run.Head = p.open.State.TokenHash
@@ -70,6 +71,7 @@ func (h *house) snapshot(p *possessions) []any {
 	keep(h.s.Sessions(h.ctx(), id, tenant.SessionFilter{}, page))
 	keep(h.s.APIKeys(h.ctx(), id, page))
 	keep(h.s.AuditLog(h.ctx(), id, tenant.AuditFilter{}, page))
+	keep(h.s.ShownError(h.ctx(), id, p.shown.ID, h.at))
 	return out
 }
 
@@ -84,7 +86,7 @@ func testIsolation(h *house) {
 	covered(h.T, reflect.TypeFor[tenant.Store](), keys(reads), "TenantByHost", "TenantBySlug", "TenantByID", "Tenants", "CountTenants",
 		"ChangedSince", "NewestChange", "CountActive", "GrantsOf", "GrantsIn", "SealAudit", "Purge", "Change", "Watch", "TellRun", "WatchRuns", "ClaimMessages", "CountMessages", "ClaimHookDeliveries", "CountHookDeliveries", "UsersDue",
 		"Ping", "Close", // which are about no tenant or all
-		"Versions", "Secrets", "Users", "CountUsersWithout", "IdentitiesOf", "Runs", "Messages", "HookDeliveries", "Sessions", "APIKeys", "AuditChain", "AuditHead", "RecordSignIn") // below
+		"Versions", "Secrets", "Users", "CountUsersWithout", "IdentitiesOf", "Runs", "Messages", "HookDeliveries", "Sessions", "APIKeys", "AuditChain", "AuditHead", "RecordSignIn", "KeepError") // below
 	for name, read := range reads {
 		want, err := read()
 		if want != nil {
@@ -180,6 +182,10 @@ func (p *possessions) reads(h *house, t string) map[string]func() (*tenant.Error
 		},
 		"NoteRun": func() (*tenant.Error, error) {
 			return tenant.ErrFlowNotFound, h.s.NoteRun(ctx, t, p.open.Run.ID, "theirs")
+		},
+		"ShownError": func() (*tenant.Error, error) {
+			_, err := h.s.ShownError(ctx, t, p.shown.ID, h.at)
+			return tenant.ErrNotFound, err
 		},
 		"Run": func() (*tenant.Error, error) {
 			_, err := h.s.Run(ctx, t, p.open.Run.ID)

@@ -38,6 +38,7 @@ func Run(t *testing.T, open func(t testing.TB) tenant.Store) {
 		{"sessions", testSessions},
 		{"keys and grants", testAdmins},
 		{"audit", testAudit},
+		{"errors to be shown", testShownErrors},
 		{"change", testChange},
 		{"watch", testWatch},
 		{"isolation", testIsolation},
