@@ -2,6 +2,7 @@ package authflows_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/usher-id/usher/flowengine/admin"
 	"github.com/usher-id/usher/surface/authflows"
 	"github.com/usher-id/usher/tenant"
 )
@@ -403,5 +405,33 @@ func TestCodes(t *testing.T) {
 		}
 		h.breaks("ALTER TABLE elsewhere RENAME TO flow_run")
 		h.stands("acme", id, viewer, "cancelled")
+	})
+}
+
+// A record says where the client goes afterwards, which is where the tenant
+// lets it go.
+func TestReturnURL(t *testing.T) {
+	onBoth(t, func(h *house) {
+		key := h.key("acme", tenant.Viewer)
+		_, err := h.admin.EditSection(context.Background(), admin.System, "acme", "web",
+			json.RawMessage(`{"return_urls": ["https://app.example.com/welcome"]}`), admin.Edit{AutoPublish: true})
+		must(t, err)
+		begin := func(to string) *answer {
+			return h.flow("acme", "", obj{"type": "login", "return_url": to})
+		}
+		const welcome = "https://app.example.com/welcome/ada?first=1"
+		deadline := time.Now().Add(20 * time.Second)
+		a := begin(welcome)
+		for ; a.status == 400 && time.Now().Before(deadline); a = begin(welcome) { // the change is on its way
+			time.Sleep(5 * time.Millisecond)
+		}
+		if a = h.get("acme", "/"+a.ok().str("result", "id"), key).ok(); a.str("summary", "return_url") != welcome {
+			t.Errorf("%s", a.raw)
+		}
+		for _, to := range []string{"https://app.example.com/", "https://app.example.com.evil.example/welcome", "http://app.example.com/welcome", "/welcome", "javascript:1"} {
+			if a := begin(to); a.status != 400 || a.at("error", "info", "causes", 0, "location") != "/return_url" {
+				t.Errorf("%s: %d %s", to, a.status, a.raw)
+			}
+		}
 	})
 }

@@ -53,6 +53,7 @@ var answers = map[tenant.Reason]code{
 
 	"Unauthenticated":  notAuthenticated,
 	"Forbidden":        notPermitted,
+	"SessionNotFresh":  notPermitted,
 	"OriginNotAllowed": notPermitted,
 	"NotFound":         notFound,
 	"AlreadyExists":    invalidAction,
