@@ -38,3 +38,17 @@ func (s *Session) ACR() string {
 	}
 	return "urn:usher:aal1"
 }
+
+// SessionSelector names sessions of one tenant.
+// ID and UserID narrow each other; with neither nothing is selected.
+type SessionSelector struct {
+	ID     string
+	UserID string
+	Except string // a session to spare
+}
+
+// SessionFilter narrows a list of sessions.
+type SessionFilter struct {
+	UserID string    // "" for all
+	LiveAt time.Time // only those that prove something at this time; zero for all
+}

@@ -261,20 +261,6 @@ type HookStore interface {
 	CountHookDeliveries(ctx context.Context) (queued int, oldest time.Time, err error)
 }
 
-// SessionSelector names sessions of one tenant.
-// ID and UserID narrow each other; with neither nothing is selected.
-type SessionSelector struct {
-	ID     string
-	UserID string
-	Except string // a session to spare
-}
-
-// SessionFilter narrows a list of sessions.
-type SessionFilter struct {
-	UserID string    // "" for all
-	LiveAt time.Time // only those that prove something at this time; zero for all
-}
-
 // SessionStore keeps sessions.
 type SessionStore interface {
 	// SessionByToken reads a session and its user in one statement; ErrNotFound.
