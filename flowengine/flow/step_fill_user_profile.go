@@ -2,6 +2,7 @@ package flow
 
 import (
 	"encoding/json"
+	"maps"
 
 	"github.com/usher-id/usher/tenant"
 )
@@ -54,12 +55,15 @@ func (fillUserProfile) Take(c *Cursor, s *tenant.Step, in *Answer) error {
 	if len(causes) > 0 {
 		return tenant.ErrValidation.Says("the attributes do not fit").WithCauses(causes...)
 	}
-	if c.Draft.Profile == nil {
-		c.Draft.Profile = map[string]json.RawMessage{}
-	}
-	for at, v := range got {
-		c.Draft.Profile[at] = v
-	}
+	c.fill(got)
 	c.pass()
 	return nil
+}
+
+// fill drafts attributes, by pointer.
+func (c *Cursor) fill(attributes map[string]json.RawMessage) {
+	if c.Draft.Profile == nil && len(attributes) > 0 {
+		c.Draft.Profile = map[string]json.RawMessage{}
+	}
+	maps.Copy(c.Draft.Profile, attributes)
 }
