@@ -9,7 +9,7 @@ import (
 
 // directories reads the LDAP servers. Whom they are searched as comes apart.
 func (t *translation) directories(root place) {
-	all := root.at("/identity/ldap/servers").list()
+	all := root.at("/identity/ldap/servers")
 	if !all.given {
 		return
 	}
@@ -18,13 +18,7 @@ func (t *translation) directories(root place) {
 		if _, ok := p.value.(map[string]any); !ok {
 			continue
 		}
-		one := graft(map[string]any{}, p.pointer)
-		for _, name := range []string{"name", "url", "base_dn", "search_filter_template", "user_id_attribute_name"} {
-			if from := p.key(name); from.given {
-				from.use()
-				one.put("/"+name, graft(from.value, from.pointer))
-			}
-		}
+		one := p.object("name", "url", "base_dn", "search_filter_template", "user_id_attribute_name")
 		// In that format StartTLS is tried, and passwords go in the clear when the
 		// server doesn't know it.
 		if url := p.key("url"); strings.HasPrefix(url.text(), "ldap://") {
