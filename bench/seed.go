@@ -90,6 +90,32 @@ func (s *seeder) site(ctx context.Context, slug string, cfg *tenant.Config, user
 	return out, s.people(ctx, out, s.hashes[cfg.Authenticators.Password.Algorithm])
 }
 
+// cheapCost is the least cost that bcrypt has. No configuration may ask for it.
+const cheapCost = 4
+
+// cheapSite makes a tenant whose passwords cost as little as can be: of a login
+// there everything but the hash can be weighed exactly.
+func (s *seeder) cheapSite(ctx context.Context, slug string, users int) (*site, error) {
+	cfg := unlimited()
+	cfg.Authenticators.Password.Algorithm = "bcrypt"
+	cfg.Sessions.LifetimeSeconds++ // equal configurations share a program
+	t, err := s.site(ctx, slug, cfg, 0)
+	if err != nil {
+		return nil, err
+	}
+	t.users = users
+	allowed := fmt.Sprintf(`"bcrypt_cost":%d`, cfg.Authenticators.Password.BcryptCost)
+	r, err := s.store.DB().ExecContext(ctx, "UPDATE config_version SET document = replace(document, ?, ?) WHERE tenant_id = ? AND document LIKE ?",
+		allowed, fmt.Sprintf(`"bcrypt_cost":%d`, cheapCost), t.id, "%"+allowed+"%")
+	if err != nil {
+		return nil, err
+	}
+	if n, err := r.RowsAffected(); err != nil || n != 1 {
+		return nil, fmt.Errorf("the configuration of %s: %d rows, %w", slug, n, err)
+	}
+	return t, s.people(ctx, t, s.hashes[cheap])
+}
+
 // people makes a site's users as an import does, and a session for each.
 func (s *seeder) people(ctx context.Context, t *site, hash string) error {
 	const each = 500 // in a transaction

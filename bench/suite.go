@@ -91,6 +91,7 @@ func (b *bench) suite(ctx context.Context, e engine, only *regexp.Regexp) error 
 const (
 	argonSlug   = "argon"   // e-mail and password, limits that are counted and never reached
 	bcryptSlug  = "bcrypt"  // the same with bcrypt
+	cheapSlug   = "cheap"   // the same with a hash that costs next to nothing, so that the rest can be weighed
 	limitedSlug = "limited" // the default limits, but ten wrong passwords are enough for a day
 )
 
@@ -103,6 +104,7 @@ func (s *suite) smallSites(ctx context.Context, w *world, seed *seeder) error {
 		w.add(seed.site(ctx, argonSlug, unlimited(), users)),
 		w.add(seed.site(ctx, bcryptSlug, bcrypt, users)),
 		w.add(seed.site(ctx, limitedSlug, limited, users)),
+		w.add(seed.cheapSite(ctx, cheapSlug, users)),
 	)
 }
 

@@ -33,6 +33,7 @@ func stateHash(token string) string {
 // move is one request's work on a run.
 type move struct {
 	start  bool // it begins the run
+	held   bool // the run is known by its id
 	tenant *tenant.Tenant
 	client *Client
 	now    time.Time
@@ -67,7 +68,7 @@ func (e *Engine) keep(ctx context.Context, m *move, moved bool) (*Answer, error)
 	if s.Done {
 		run.Status, run.FinishedAt = tenant.RunFinished, m.now
 	}
-	run.ExpiresAt = expiry(m.world.config, run.CreatedAt, m.now)
+	run.ExpiresAt = expiry(m.world.config, run, m.now)
 
 	token := newStateToken()
 	c := &tenant.Commit{New: m.start, State: tenant.FlowState{
@@ -79,6 +80,9 @@ func (e *Engine) keep(ctx context.Context, m *move, moved bool) (*Answer, error)
 	}
 	if c.State.Data, err = e.master.Seal(m.tenant, stateTable, c.State.TokenHash, plain); err != nil {
 		return nil, fmt.Errorf("state: %w", err)
+	}
+	if m.held {
+		run.Head = c.State.TokenHash
 	}
 	c.Events = m.events()
 	opened, err := e.apply(m, c)
@@ -94,7 +98,9 @@ func (e *Engine) keep(ctx context.Context, m *move, moved bool) (*Answer, error)
 		return nil, err
 	}
 	if s.Done { // the finished run is the event; SealAudit chains it
-		m.world.forgive(s.User)
+		if s.Ref.Type.SignsIn() || s.Ref.Type == tenant.AccountRecovery { // the others prove no way in
+			m.world.forgive(s.User)
+		}
 		e.metrics.Audited(tenant.AuditSignIn, time.Since(begun), nil)
 		e.unsealed.Store(true)
 	}
@@ -109,7 +115,7 @@ func (e *Engine) keep(ctx context.Context, m *move, moved bool) (*Answer, error)
 	}
 	return &Answer{
 		Token: token, RunID: run.ID, Flow: run.Flow, Action: m.result.Action, Kind: run.SessionKind,
-		Session: opened.session, DeviceToken: opened.device,
+		Session: opened.session, DeviceToken: opened.device, program: m.world.program, state: *s,
 	}, nil
 }
 
@@ -129,9 +135,12 @@ func (m *move) events() []tenant.RunEvent {
 }
 
 // expiry is when a run ends that had an input just now.
-func expiry(cfg *tenant.Config, created, now time.Time) time.Time {
+func expiry(cfg *tenant.Config, run *tenant.Run, now time.Time) time.Time {
+	if run.Flow.Type == tenant.Verify {
+		return run.CreatedAt.Add(time.Duration(cfg.Verification.FlowLifetimeSeconds) * time.Second)
+	}
 	end := now.Add(time.Duration(cfg.Flows.LifetimeSeconds) * time.Second)
-	if last := created.Add(time.Duration(cfg.Flows.MaxLifetimeSeconds) * time.Second); last.Before(end) {
+	if last := run.CreatedAt.Add(time.Duration(cfg.Flows.MaxLifetimeSeconds) * time.Second); last.Before(end) {
 		return last
 	}
 	return end

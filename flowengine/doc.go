@@ -7,6 +7,7 @@
 // metrics.
 //
 //	engine.go    Start, Submit, Get: load, step, commit
+//	held.go      the same for doors whose clients know a run by its id
 //	programs.go  (tenant, version) -> a compiled program
 //	world.go     what a run may look at, for one request
 //	commit.go    effects and a state become one tenant.Commit

@@ -127,6 +127,10 @@ type Start struct {
 	Flow    tenant.FlowRef
 	Inputs  []flow.Input       // answers given at once, in order
 	Session tenant.SessionKind // how the client wants its session
+
+	ReturnURL string // where the client goes afterwards; the door has checked that it may
+	Held      bool   // the client knows the run by its id, and no state token
+	Data      any    // what the door keeps with a held run, as JSON; nil for nothing
 }
 
 // Answer is where a run stands.
@@ -139,7 +143,14 @@ type Answer struct {
 	Session *NewSession        // opened by this move; nil when none was
 
 	DeviceToken string // made by this move; "" when none was
+
+	program *flow.Program
+	state   flow.State
 }
+
+// Ahead is what can be answered together with who the user is, for doors that
+// show both on one page (flow.Program.Ahead).
+func (a *Answer) Ahead() []flow.Ahead { return a.program.Ahead(a.state) }
 
 // NewSession is a session and the one time that its token is known.
 type NewSession struct {
@@ -172,8 +183,8 @@ func (e *Engine) Start(ctx context.Context, t *tenant.Tenant, c Client, s Start)
 	begun, now := time.Now(), e.now()
 	m := move{start: true, tenant: t, client: &c, now: now, run: tenant.Run{
 		TenantID: t.ID, Flow: s.Flow, ConfigVersion: t.Version, Status: tenant.RunNew, Surface: c.Surface, SessionKind: s.Session,
-		DeviceID: c.DeviceID, FirstSeen: c.seen(now), CreatedAt: now,
-	}}
+		DeviceID: c.DeviceID, FirstSeen: c.seen(now), CreatedAt: now, ReturnURL: s.ReturnURL,
+	}, held: s.Held}
 	if slices.Contains(tenant.FlowTypes, s.Flow.Type) {
 		e.metrics.flowStarted(s.Flow.Type, c.Surface)
 	}
@@ -194,6 +205,11 @@ func (e *Engine) start(ctx context.Context, m *move, s Start) (*Answer, error) {
 		return nil, err
 	}
 	m.run.ID = secret.NewPFID(m.tenant.Partition)
+	if s.Data != nil {
+		if m.run.SurfaceData, err = e.sealData(m.tenant, m.run.ID, s.Data); err != nil {
+			return nil, err
+		}
+	}
 	m.world = e.world(ctx, m, program)
 	user, err := e.signedIn(ctx, m, program)
 	if err != nil {
@@ -227,7 +243,7 @@ func (e *Engine) signedIn(ctx context.Context, m *move, program *flow.Program) (
 // a refusal nothing has moved; the answer beside it says where the run stands,
 // and is nil when there is no such run.
 func (e *Engine) Submit(ctx context.Context, t *tenant.Tenant, c Client, token string, inputs ...flow.Input) (*Answer, error) {
-	return e.submit(ctx, t, c, stateHash(token), token, inputs)
+	return e.submit(ctx, t, c, token, inputs, byHash(e, stateHash(token)))
 }
 
 // SubmitByLink answers the state that waits for a recovery link, wherever the
@@ -242,7 +258,7 @@ func (e *Engine) SubmitByLink(ctx context.Context, t *tenant.Tenant, c Client, l
 		e.metrics.refused(tenant.AsError(err))
 		return nil, err
 	}
-	a, err := e.submit(ctx, t, c, code.StateHash, "", inputs)
+	a, err := e.submit(ctx, t, c, "", inputs, byHash(e, code.StateHash))
 	if err != nil {
 		return nil, err // where the run stands is not for who has no state token
 	}
@@ -252,11 +268,18 @@ func (e *Engine) SubmitByLink(ctx context.Context, t *tenant.Tenant, c Client, l
 	return a, nil
 }
 
-func (e *Engine) submit(ctx context.Context, t *tenant.Tenant, c Client, hash, token string, inputs []flow.Input) (*Answer, error) {
+// loader finds the state that a move starts from, and fills the move in.
+type loader func(ctx context.Context, m *move) (flow.State, *flow.Program, error)
+
+func byHash(e *Engine, hash string) loader {
+	return func(ctx context.Context, m *move) (flow.State, *flow.Program, error) { return e.load(ctx, m, hash) }
+}
+
+func (e *Engine) submit(ctx context.Context, t *tenant.Tenant, c Client, token string, inputs []flow.Input, load loader) (*Answer, error) {
 	begun := time.Now()
 	m := move{tenant: t, client: &c, now: e.now()}
 	var a *Answer
-	state, program, err := e.load(ctx, &m, hash)
+	state, program, err := load(ctx, &m)
 	if err == nil {
 		a, err = e.step(ctx, &m, program, state, inputs)
 	}
@@ -280,7 +303,7 @@ func (e *Engine) step(ctx context.Context, m *move, program *flow.Program, s flo
 		return nil, tenant.ErrFlowFinished
 	}
 	user, err := e.signedIn(ctx, m, program)
-	about := m.run.Flow.Type == tenant.Reauth || m.run.Flow.Type == tenant.Promote // of nobody else
+	about := m.run.Flow.Type.NeedsSession()
 	switch {
 	case err != nil:
 		return nil, err
@@ -319,7 +342,7 @@ func (e *Engine) show(m *move, program *flow.Program, s flow.State, token string
 	if err != nil {
 		return nil, err
 	}
-	return &Answer{Token: token, RunID: m.run.ID, Flow: s.Ref, Action: action, Kind: m.run.SessionKind}, nil
+	return &Answer{Token: token, RunID: m.run.ID, Flow: s.Ref, Action: action, Kind: m.run.SessionKind, program: program, state: s}, nil
 }
 
 // load reads a state with its run and its user, in one go.
@@ -334,17 +357,19 @@ func (e *Engine) load(ctx context.Context, m *move, hash string) (s flow.State, 
 	if err != nil {
 		return s, nil, err
 	}
-	if l.Run.Status == tenant.RunCancelled {
-		return s, nil, tenant.ErrFlowNotFound
-	}
-	plain, err := e.master.Open(m.tenant, stateTable, hash, l.State.Data)
+	return e.open(ctx, m, l)
+}
+
+// open makes a state of what was loaded.
+func (e *Engine) open(ctx context.Context, m *move, l *tenant.Loaded) (s flow.State, program *flow.Program, err error) {
+	plain, err := e.master.Open(m.tenant, stateTable, l.State.TokenHash, l.State.Data)
 	if err != nil {
 		return s, nil, fmt.Errorf("state of run %s: %w", l.Run.ID, err)
 	}
 	if err := json.Unmarshal(plain, &s); err != nil {
 		return s, nil, fmt.Errorf("state of run %s: %w", l.Run.ID, err)
 	}
-	m.run, m.user = l.Run, s.User
+	m.run, m.user, m.held = l.Run, s.User, l.Run.Head != ""
 	if s.Decoy || s.Draft.NewUser {
 		m.user = ""
 	}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Starts what the tests need, PostgreSQL 15, Redis, OpenLDAP, Prometheus, promtool
-# and Chromium, and prints their addresses for eval:
+# and Chromium, and prints their addresses for eval; it also sees to Node.js and npm:
 #
 #   eval "$(scripts/services.sh)"        installs what is missing, starts or reuses
 #   scripts/services.sh stop             stops what it started
@@ -46,6 +46,7 @@ install_missing() {
 		want+=(slapd ldap-utils openssl)
 	[ -n "${USHER_TEST_PROMTOOL:-}" ] || command -v promtool >/dev/null || want+=(prometheus)
 	[ -n "${USHER_TEST_CHROMIUM:-}" ] || command -v chromium >/dev/null || want+=(chromium)
+	command -v npm >/dev/null || want+=(nodejs npm)
 	[ ${#want[@]} -gt 0 ] || return 0
 	if ! command -v apt-get >/dev/null || ! as_root true 2>/dev/null; then
 		say "can't install ${want[*]}: apt-get and root (or sudo without a password) are needed"

@@ -47,6 +47,34 @@ const MaxPartition = 1<<30 - 1
 // ErrNotPFID says that a string is no PFID.
 var ErrNotPFID = errors.New("not a PFID")
 
+// PFIDOf writes the UUID of a record, version 7, as the PFID that it has in a
+// partition. Both hold the same time and the same 80 bits, six of which say
+// that it is such a UUID; so [PFID.UUID] gives it back, and no table is needed to
+// translate. [ErrNotUUIDv7] when it isn't one.
+func PFIDOf(uuid string, partition uint32) (PFID, error) {
+	if len(uuid) != 36 || uuid[8] != '-' || uuid[13] != '-' || uuid[18] != '-' || uuid[23] != '-' {
+		return PFID{}, ErrNotUUIDv7
+	}
+	var b [18]byte // the time in the last six of the first eight
+	raw, err := hex.DecodeString(strings.ReplaceAll(uuid, "-", ""))
+	if err != nil || len(raw) != 16 || raw[6]>>4 != 7 || raw[8]>>6 != 2 || strings.ToLower(uuid) != uuid {
+		return PFID{}, ErrNotUUIDv7
+	}
+	copy(b[2:], raw)
+	return PFID{At: int64(binary.BigEndian.Uint64(b[:8])), Partition: partition, Random: [10]byte(b[8:])}, nil //nolint:gosec // 48 bits
+}
+
+// ErrNotUUIDv7 says that a string is no UUID of version 7 in lower case.
+var ErrNotUUIDv7 = errors.New("not a UUIDv7")
+
+// UUID is what [PFIDOf] made the id of; [ErrNotUUIDv7] when it was made of none.
+func (p PFID) UUID() (string, error) {
+	if p.Random[0]>>4 != 7 || p.Random[2]>>6 != 2 {
+		return "", ErrNotUUIDv7
+	}
+	return UUIDv7(time.UnixMilli(p.At), p.Random), nil
+}
+
 func (p PFID) String() string {
 	// 80 bits of time and partition, with the two zero bits in front, are
 	// exactly 16 characters; so are the 80 random bits.

@@ -39,3 +39,29 @@ func TestUUIDv7(t *testing.T) {
 		t.Error("not a version 7 UUID")
 	}
 }
+
+func TestPFIDOfUUID(t *testing.T) {
+	const uuid = "0193a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
+	p, err := PFIDOf(uuid, 123456789)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := ParsePFID(p.String())
+	if err != nil || again != p || p.At != 0x0193a1b2c3d4 || p.Partition != 123456789 {
+		t.Errorf("%+v, read as %+v, %v", p, again, err)
+	}
+	if back, err := again.UUID(); err != nil || back != uuid {
+		t.Errorf("back: %s, %v", back, err)
+	}
+	for _, bad := range []string{
+		"", "0193a1b2-c3d4-4e5f-8a9b-0c1d2e3f4a5b", "0193a1b2-c3d4-7e5f-ca9b-0c1d2e3f4a5b", "0193A1B2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
+		"0193a1b2c3d4-7e5f-8a9b-0c1d2e3f4a5b-", "0193a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5g", "0193a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b0",
+	} {
+		if _, err := PFIDOf(bad, 1); err != ErrNotUUIDv7 {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+	if _, err := (PFID{Random: [10]byte{1}}).UUID(); err != ErrNotUUIDv7 {
+		t.Errorf("of chance: %v", err)
+	}
+}

@@ -32,7 +32,22 @@ type Run struct {
 	CreatedAt     time.Time
 	ExpiresAt     time.Time
 	FinishedAt    time.Time
+	ReturnURL     string     // where the client goes when the run has ended; "" for nowhere
+	Head          string     // of a run that is known by its id: the TokenHash of the state it stands on; "" for others
+	SurfaceData   string     // what the door keeps with it, sealed
 	Timeline      []RunEvent // of a run that was read by itself or in a list; bounded
+}
+
+// Walkable says whether the states of the run can be looked at and, unless it has
+// ended, gone on with.
+func (r *Run) Walkable(at time.Time) bool {
+	switch r.Status {
+	case RunFinished, RunComplete:
+		return true
+	case RunCancelled:
+		return false
+	}
+	return at.Before(r.ExpiresAt)
 }
 
 // RunEvent is an input that a run took. What was refused stands in the audit

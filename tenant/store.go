@@ -161,6 +161,13 @@ type RunStore interface {
 	// tenant, and for one whose run has expired at the time given, unless
 	// the run has finished.
 	LoadState(ctx context.Context, tenantID, tokenHash string, at time.Time) (*Loaded, error)
+	// LoadHead reads a run that is known by its id, with the state it stands on
+	// and its user, in one statement; State.TokenHash is "" when its states are
+	// forgotten. ErrFlowNotFound for any other run.
+	LoadHead(ctx context.Context, tenantID, runID string) (*Loaded, error)
+	// NoteRun replaces Run.SurfaceData of a run that is known by its id;
+	// ErrFlowNotFound.
+	NoteRun(ctx context.Context, tenantID, runID, data string) error
 	// Commit makes one move. ErrFlowConflict when the run was finished by
 	// somebody else since it was loaded, ErrDuplicatedIdentity when a claim was
 	// taken. What it kept survives the death of the process; when the move

@@ -1,7 +1,8 @@
 // Package testenv gives tests a real database, Redis, directory or browser of
 // their own: SQLite in a temporary directory, a fresh PostgreSQL database, a
 // leased Redis database, a part of an OpenLDAP server, a headless Chromium with
-// an empty profile.
+// an empty profile, and the published clients of other systems (clients/) with a
+// Node.js to run them.
 //
 // It owns where they come from (USHER_TEST_POSTGRES_URL, a superuser's URL,
 // USHER_TEST_REDIS_URL, USHER_TEST_LDAP_URL and its companions, and

@@ -128,10 +128,16 @@ func need(t testing.TB, variable string) string {
 	t.Helper()
 	v := os.Getenv(variable)
 	if v == "" {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is not set, and a build must not skip this test", variable)
-		}
-		t.Skipf("SKIPPED: %s is not set; scripts/services.sh starts what is needed and prints it", variable)
+		lacking(t, variable+" is not set; scripts/services.sh starts what is needed and prints it")
 	}
 	return v
+}
+
+// lacking skips a test loudly; a build fails.
+func lacking(t testing.TB, why string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("a build must not skip this test: %s", why)
+	}
+	t.Skipf("SKIPPED: %s", why)
 }

@@ -21,8 +21,8 @@ func options(c *Cursor, s *tenant.Step) (all []Option, branch []int, err error) 
 			return nil, nil, err
 		}
 		for _, o := range os {
-			if c.guarded(b) {
-				o.Show["bot_protection"] = c.widget()
+			if c.program.guarded(b) {
+				o.Show["bot_protection"] = c.program.widget()
 			}
 			all, branch = append(all, o), append(branch, i)
 		}
@@ -47,7 +47,7 @@ func understands(c *Cursor, s *tenant.Step, in *Answer, key string) bool {
 
 // take hands an answer to the method in conversation, or finds the branch that
 // it means and hands it to that branch's method. key is the one that names the
-// method: identification or authentication. While the conversation goes on the
+// method: identification, authentication or setting. While the conversation goes on the
 // run stays on the step, and done is false.
 func take(c *Cursor, s *tenant.Step, in *Answer, key string) (branch int, v Verdict, done bool, err error) {
 	if c.Pending != nil {
@@ -97,7 +97,7 @@ func choose(c *Cursor, s *tenant.Step, in *Answer, key string) (branch int, v Ve
 	}
 	c.method = name
 	b := &s.OneOf[branches[at]]
-	if c.guarded(b) {
+	if c.program.guarded(b) {
 		if err := c.human(in); err != nil {
 			return 0, v, err
 		}

@@ -16,13 +16,9 @@ import (
 
 // guarded says whether a branch asks for a response. A signup_login branch asks
 // too where one does that the run may go on in.
-func (c *Cursor) guarded(b *tenant.Branch) bool {
-	return c.Config().BotProtection.Enabled && c.program.guarded(b)
-}
-
 func (p *Program) guarded(b *tenant.Branch) bool {
-	if b.BotProtection.Always() {
-		return true
+	if !p.config.BotProtection.Enabled || b.BotProtection.Always() {
+		return p.config.BotProtection.Enabled
 	}
 	return slices.ContainsFunc([]tenant.FlowRef{{Type: tenant.Signup, Name: b.SignupFlow}, {Type: tenant.Login, Name: b.LoginFlow}}, func(ref tenant.FlowRef) bool {
 		f := p.flows[ref]
@@ -35,9 +31,9 @@ func (p *Program) guarded(b *tenant.Branch) bool {
 }
 
 // widget is what a client needs to show the widget.
-func (c *Cursor) widget() map[string]any {
-	p := &c.Config().BotProtection.Provider
-	return map[string]any{"enabled": true, "provider": map[string]any{"type": p.Type, "site_key": p.SiteKey}}
+func (p *Program) widget() map[string]any {
+	provider := &p.config.BotProtection.Provider
+	return map[string]any{"enabled": true, "provider": map[string]any{"type": provider.Type, "site_key": provider.SiteKey}}
 }
 
 // maxBotResponse is the longest response in bytes; those of the providers have
@@ -101,7 +97,7 @@ func protect(cfg *tenant.Config, t tenant.FlowType, steps []tenant.Step, verifie
 		s.OneOf = slices.Clone(s.OneOf)
 		for j := range s.OneOf {
 			b := &s.OneOf[j]
-			verifies := s.Type == stepIdentify && len(b.Steps) > 0 && b.Steps[0].Type == stepVerify
+			verifies := s.Type == stepIdentify && (t == tenant.Verify || len(b.Steps) > 0 && b.Steps[0].Type == stepVerify)
 			if slices.ContainsFunc(risks(cfg, t, s, b, verified, verifies), (*tenant.BotRequirement).Always) {
 				b.BotProtection = &tenant.BotRequirement{Mode: tenant.BotAlways}
 			}
@@ -129,12 +125,11 @@ func risks(cfg *tenant.Config, t tenant.FlowType, s *tenant.Step, b *tenant.Bran
 	case s.Type != stepIdentify:
 	case t == tenant.AccountRecovery:
 		return []*tenant.BotRequirement{&r.AccountRecovery}
-	case method == idEmail || method == idPhone:
-		if verifies {
-			return []*tenant.BotRequirement{&r.SignupOrLogin, codes[method]}
-		}
-		return []*tenant.BotRequirement{&r.SignupOrLogin}
-	case method == idUsername || method == idAnonymous:
+	case t == tenant.Verify:
+		return []*tenant.BotRequirement{codes[method]}
+	case verifies:
+		return []*tenant.BotRequirement{&r.SignupOrLogin, codes[method]}
+	case method == idEmail || method == idPhone || method == idUsername || method == idAnonymous:
 		return []*tenant.BotRequirement{&r.SignupOrLogin}
 	case method == idLDAP:
 		return []*tenant.BotRequirement{&r.SignupOrLogin, &r.Password}

@@ -39,9 +39,14 @@ func (s *sequence) next(now int64) string {
 	return tenant.UUIDv7(time.UnixMilli(at), random)
 }
 
-// NewPFID makes the id of a run in a tenant's partition.
+// NewPFID makes the id of a run in a tenant's partition: that of a new UUIDv7, by
+// which dialects that want UUIDs know the run.
 func NewPFID(partition uint32) string {
-	return tenant.PFID{At: time.Now().UnixMilli(), Partition: partition, Random: random10()}.String()
+	p, err := tenant.PFIDOf(NewID(), partition)
+	if err != nil {
+		panic(err) // it was made just now
+	}
+	return p.String()
 }
 
 // NewToken makes a bearer token: the prefix, then 160 bits of chance in 32

@@ -36,6 +36,9 @@ type runRow struct {
 	CreatedAt      int64
 	ExpiresAt      int64
 	FinishedAt     int64
+	ReturnURL      string
+	Head           string
+	SurfaceData    string
 
 	Timeline string // not read by loadState
 }
@@ -43,13 +46,13 @@ type runRow struct {
 // runColumns are what dest takes, in its order.
 const runColumns = `r.id, r.flow_type, r.flow_name, r.config_version, r.status, r.surface, r.session_kind, r.user_id,
 	r.session_id, r.device_id, r.factors, r.first_seen_at, r.first_ip, r.first_user_agent, r.last_seen_at, r.last_ip,
-	r.last_user_agent, r.created_at, r.expires_at, r.finished_at`
+	r.last_user_agent, r.created_at, r.expires_at, r.finished_at, r.return_url, r.head, r.surface_data`
 
 func (r *runRow) dest() []any {
 	return []any{
 		&r.ID, &r.FlowType, &r.FlowName, &r.ConfigVersion, &r.Status, &r.Surface, &r.SessionKind, &r.UserID,
 		&r.SessionID, &r.DeviceID, &r.Factors, &r.FirstSeenAt, &r.FirstIP, &r.FirstUserAgent, &r.LastSeenAt, &r.LastIP,
-		&r.LastUserAgent, &r.CreatedAt, &r.ExpiresAt, &r.FinishedAt,
+		&r.LastUserAgent, &r.CreatedAt, &r.ExpiresAt, &r.FinishedAt, &r.ReturnURL, &r.Head, &r.SurfaceData,
 	}
 }
 
@@ -62,6 +65,7 @@ func (r *runRow) noun() tenant.Run {
 		FirstSeen: tenant.Seen{At: at(r.FirstSeenAt), IP: r.FirstIP, UserAgent: r.FirstUserAgent},
 		LastSeen:  tenant.Seen{At: at(r.LastSeenAt), IP: r.LastIP, UserAgent: r.LastUserAgent},
 		CreatedAt: at(r.CreatedAt), ExpiresAt: at(r.ExpiresAt), FinishedAt: at(r.FinishedAt),
+		ReturnURL: r.ReturnURL, Head: r.Head, SurfaceData: r.SurfaceData,
 		Timeline: events(r.Timeline),
 	}
 }
@@ -102,39 +106,70 @@ func (r *runRow) pointer() *tenant.Run {
 	return &run
 }
 
-var loadState = &statement{runLoad, `SELECT ` + runColumns + `, s.user_id, s.data, s.created_at,` + accountColumns + `
-	FROM flow_state s JOIN flow_run r ON r.tenant_id = s.tenant_id AND r.id = s.run_id
-	LEFT JOIN user_account u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
-	` + authenticatorsOfUser + ` WHERE s.tenant_id = ? AND s.token_hash = ?`}
+const (
+	loadedColumns = runColumns + `, s.token_hash, s.user_id, s.data, s.created_at,` + accountColumns
+	userOfState   = ` LEFT JOIN user_account u ON u.tenant_id = s.tenant_id AND u.id = s.user_id ` + authenticatorsOfUser
+)
+
+var loadState = &statement{runLoad, `SELECT ` + loadedColumns + `
+	FROM flow_state s JOIN flow_run r ON r.tenant_id = s.tenant_id AND r.id = s.run_id` + userOfState + `
+	WHERE s.tenant_id = ? AND s.token_hash = ?`}
+
+// loadHead starts from the run, which may have outlived its states.
+var loadHead = &statement{runLoad, `SELECT ` + runColumns + `, coalesce(s.token_hash, ''), coalesce(s.user_id, ''), coalesce(s.data, ''),
+	coalesce(s.created_at, 0),` + accountColumns + `
+	FROM flow_run r LEFT JOIN flow_state s ON s.tenant_id = r.tenant_id AND s.token_hash = r.head` + userOfState + `
+	WHERE r.tenant_id = ? AND r.id = ? AND r.head <> ''`}
 
 // LoadState implements [tenant.RunStore].
 func (s *Store) LoadState(ctx context.Context, tenantID, tokenHash string, now time.Time) (*tenant.Loaded, error) {
+	l, err := s.load(ctx, loadState, tenantID, tokenHash)
+	if err == nil && !l.Run.Walkable(now) {
+		return nil, tenant.ErrFlowNotFound
+	}
+	return l, err
+}
+
+// LoadHead implements [tenant.RunStore].
+func (s *Store) LoadHead(ctx context.Context, tenantID, runID string) (*tenant.Loaded, error) {
+	return s.load(ctx, loadHead, tenantID, runID)
+}
+
+func (s *Store) load(ctx context.Context, by *statement, tenantID, key string) (*tenant.Loaded, error) {
 	var (
 		run     runRow
-		user    string
 		data    string
 		created int64
 		account accountScan
 	)
-	err := s.each(ctx, loadState, func(rows *sql.Rows) error {
-		if err := rows.Scan(append(append(run.dest(), &user, &data, &created), account.dest()...)...); err != nil {
+	state := tenant.FlowState{TenantID: tenantID}
+	err := s.each(ctx, by, func(rows *sql.Rows) error {
+		if err := rows.Scan(append(append(run.dest(), &state.TokenHash, &state.UserID, &data, &created), account.dest()...)...); err != nil {
 			return err
 		}
 		account.fold(tenantID)
 		return nil
-	}, tenantID, clean(tokenHash))
+	}, tenantID, clean(key))
 	if err != nil {
 		return nil, err
 	}
-	run.TenantID = tenantID
-	l := &tenant.Loaded{Run: run.noun(), Account: account.account}
-	over := l.Run.Status == tenant.RunFinished || l.Run.Status == tenant.RunComplete
-	if run.ID == "" || l.Run.Status == tenant.RunCancelled || !over && !now.Before(l.Run.ExpiresAt) {
+	if run.ID == "" {
 		return nil, tenant.ErrFlowNotFound
 	}
-	l.State = tenant.FlowState{TenantID: tenantID, TokenHash: tokenHash, RunID: run.ID, UserID: user, CreatedAt: at(created)}
-	l.State.Data, err = unseal(data)
-	return l, err
+	run.TenantID, state.RunID, state.CreatedAt = tenantID, run.ID, at(created)
+	state.Data, err = unseal(data)
+	return &tenant.Loaded{Run: run.noun(), State: state, Account: account.account}, err
+}
+
+var noteRun = &statement{runMove, `UPDATE flow_run SET surface_data = ? WHERE tenant_id = ? AND id = ? AND head <> ''`}
+
+// NoteRun implements [tenant.RunStore].
+func (s *Store) NoteRun(ctx context.Context, tenantID, runID, data string) error {
+	n, err := s.alone(ctx, false, noteRun, data, tenantID, clean(runID))
+	if err == nil && n == 0 {
+		err = tenant.ErrFlowNotFound
+	}
+	return err
 }
 
 // Run implements [tenant.RunStore].

@@ -27,6 +27,7 @@ func (h *house) possessions() *possessions {
 	p.session = h.signedIn(p.u)
 	p.open = h.newRun(t.ID)
 	p.open.Run.UserID, p.open.State.UserID = p.u.ID, p.u.ID
+	p.open.Run.Head = p.open.State.TokenHash
 	p.link = h.newLink(p.open)
 	p.message = h.newMessage(&p.link)
 	p.hook = h.newHookDelivery(t.ID)
@@ -172,6 +173,13 @@ func (p *possessions) reads(h *house, t string) map[string]func() (*tenant.Error
 		"LoadState": func() (*tenant.Error, error) {
 			_, err := h.s.LoadState(ctx, t, p.open.State.TokenHash, h.at)
 			return tenant.ErrFlowNotFound, err
+		},
+		"LoadHead": func() (*tenant.Error, error) {
+			_, err := h.s.LoadHead(ctx, t, p.open.Run.ID)
+			return tenant.ErrFlowNotFound, err
+		},
+		"NoteRun": func() (*tenant.Error, error) {
+			return tenant.ErrFlowNotFound, h.s.NoteRun(ctx, t, p.open.Run.ID, "theirs")
 		},
 		"Run": func() (*tenant.Error, error) {
 			_, err := h.s.Run(ctx, t, p.open.Run.ID)

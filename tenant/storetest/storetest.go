@@ -28,6 +28,7 @@ func Run(t *testing.T, open func(t testing.TB) tenant.Store) {
 		{"ways in", testWaysIn},
 		{"runs", testRuns},
 		{"runs explained", testExplained},
+		{"runs known by id", testHeld},
 		{"anonymous users", testAnonymous},
 		{"purge", testPurge},
 		{"codes", testCodes},
