@@ -25,6 +25,7 @@ const password = "correct horse battery"
 type site struct {
 	slug, host, id string
 	users          int
+	more           func(user string, i int) (tenant.Authenticator, error) // what they have beside a password; nil for nothing
 }
 
 func (s *site) login(i int) string { return fmt.Sprintf("user%d@%s.example", i, s.slug) }
@@ -76,7 +77,12 @@ var counted = tenant.Rate{Burst: 1_000_000, PeriodSeconds: 1}
 func unlimited() *tenant.Config {
 	cfg := tenant.DefaultConfig()
 	l := &cfg.Limits
-	l.SignupPerIP, l.IdentifyPerIP, l.PasswordPerIP, l.PasswordPerUserPerIP = counted, counted, counted, counted
+	for _, rate := range []*tenant.Rate{
+		&l.SignupPerIP, &l.IdentifyPerIP, &l.PasswordPerIP, &l.PasswordPerUserPerIP, &l.TOTPPerIP, &l.TOTPPerUserPerIP,
+		&l.OTPPerIP, &l.OTPPerUserPerIP, &l.SendEmailPerTarget, &l.SendEmailPerIP, &l.SendEmailPerTenant,
+	} {
+		*rate = counted
+	}
 	return cfg
 }
 
@@ -122,7 +128,15 @@ func (s *seeder) people(ctx context.Context, t *site, hash string) error {
 	for from := 0; from < t.users; from += each {
 		users := make([]*tenant.UserRecord, 0, each)
 		for i := from; i < min(from+each, t.users); i++ {
-			users = append(users, t.record(i, hash))
+			u := t.record(i, hash)
+			if t.more != nil {
+				more, err := t.more(u.ID, i)
+				if err != nil {
+					return err
+				}
+				u.Authenticators = append(u.Authenticators, more)
+			}
+			users = append(users, u)
 		}
 		err := s.store.Change(ctx, func(tx tenant.Tx) error {
 			if err := tx.CreateUsers(users); err != nil {

@@ -23,8 +23,10 @@ var scenarios = []scenario{
 	{"login storm", (*suite).storm},
 	{"flows and sessions", (*suite).flows},
 	{"logins", (*suite).logins},
+	{"other factors", (*suite).factors},
 	{"sessions while 16 log in", (*suite).besides},
 	{"wrong passwords", (*suite).flood},
+	{"strangers", (*suite).strangers},
 	{"statements", (*suite).statements},
 	{"many tenants", (*suite).manyTenants},
 	{"many users", (*suite).manyUsers},
@@ -105,6 +107,9 @@ func (s *suite) smallSites(ctx context.Context, w *world, seed *seeder) error {
 		w.add(seed.site(ctx, bcryptSlug, bcrypt, users)),
 		w.add(seed.site(ctx, limitedSlug, limited, users)),
 		w.add(seed.cheapSite(ctx, cheapSlug, users)),
+		w.add(seed.site(ctx, codeSlug, codeConfig(), users)),
+		w.add(seed.site(ctx, strangersSlug, strangersConfig(), users)),
+		w.add(seed.appSite(ctx, users)),
 	)
 }
 

@@ -146,8 +146,7 @@ func (w *write) run(c *tenant.Commit) {
 			r.Surface, string(r.SessionKind), r.UserID, r.SessionID, clean(r.DeviceID), words(r.Factors),
 			ms(r.FirstSeen.At), clean(r.FirstSeen.IP), clean(r.FirstSeen.UserAgent),
 			ms(r.LastSeen.At), clean(r.LastSeen.IP), clean(r.LastSeen.UserAgent),
-			ms(r.CreatedAt), ms(r.ExpiresAt), ms(r.FinishedAt), clean(r.ReturnURL), r.Head, r.SurfaceData, timeline(c.Events)).
-			failed = func(err error) error { return belongs(err, tenant.ErrTenantNotFound) }
+			ms(r.CreatedAt), ms(r.ExpiresAt), ms(r.FinishedAt), clean(r.ReturnURL), r.Head, r.SurfaceData, timeline(c.Events))
 		return
 	}
 	w.do(moveRun, string(r.Flow.Type), r.Flow.Name, string(r.Status), string(r.SessionKind), r.UserID,
