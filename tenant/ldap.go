@@ -50,10 +50,10 @@ func (l *LDAP) Server(name string) *LDAPServer {
 }
 
 // DNSecretName is the name of the secret that says whom the directory is searched
-// as, and PasswordSecretName that of their password.
+// as.
 func (s *LDAPServer) DNSecretName() string { return "ldap." + s.Name + ".dn" }
 
-// PasswordSecretName is explained at [LDAPServer.DNSecretName].
+// PasswordSecretName is the name of the secret with their password.
 func (s *LDAPServer) PasswordSecretName() string { return "ldap." + s.Name + ".password" }
 
 // SecretNames lists the names of the secrets of all directories.

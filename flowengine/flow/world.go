@@ -8,10 +8,11 @@ import (
 )
 
 // World is what a run may look at. It is made for one request, and none of its
-// verbs changes anything, but three: Allow, Right and TryCode count the asking. A guess
-// is paid for before it is looked at, and stays paid for when the input is
-// refused or the client goes back to an old state, so the count can be no part
-// of State and no Effect.
+// verbs changes anything here, but three: Allow, Right and TryCode count the
+// asking. (Human and Bind ask others, where a response is spent by it, and a wrong
+// password may be counted.) A guess is paid for before it is looked at, and stays
+// paid for when the input is refused or the client goes back to an old state, so
+// the count can be no part of State and no Effect.
 type World interface {
 	Now() time.Time
 	// Session is who is signed in on the device that asks; nil when nobody is.

@@ -2,6 +2,7 @@ package ldap
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 
 	goldap "github.com/go-ldap/ldap/v3"
@@ -9,8 +10,8 @@ import (
 	"github.com/usher-id/usher/tenant"
 )
 
-// samples are names that every template has to make a filter of, and another one
-// of each.
+// samples are names of which every template has to make a filter each, no two the
+// same.
 var samples = []string{"user", "user@example.com", "+85298765432", `a*(b)\c`}
 
 // Check finds what can't work in a configuration's directories.
@@ -46,7 +47,7 @@ func checkFilter(text string) error {
 			return fmt.Errorf("for the name %q: %w", name, err)
 		}
 		if made[filter] {
-			return fmt.Errorf("it finds the same for different names: the name is {{.Username}}")
+			return errors.New("it finds the same for different names: the name is {{.Username}}")
 		}
 		made[filter] = true
 	}
