@@ -15,8 +15,10 @@ import (
 
 	"github.com/usher-id/usher/flowengine"
 	"github.com/usher-id/usher/flowengine/admin"
+	"github.com/usher-id/usher/flowengine/botcheck"
 	"github.com/usher-id/usher/flowengine/deliver"
 	"github.com/usher-id/usher/flowengine/hook"
+	"github.com/usher-id/usher/flowengine/ldap"
 	"github.com/usher-id/usher/flowengine/limit"
 	"github.com/usher-id/usher/graph"
 	"github.com/usher-id/usher/surface"
@@ -111,6 +113,8 @@ type metrics struct {
 	storage  *storage
 	graphql  *graphqlMetrics
 	hooks    *hook.Metrics
+	bots     *botcheck.Metrics
+	ldap     *ldap.Metrics
 }
 
 func newMetrics(s *serving) *metrics {
@@ -122,6 +126,8 @@ func newMetrics(s *serving) *metrics {
 		storage:  newStorage(r, s.RedisURL != ""),
 		graphql:  newGraphQLMetrics(r),
 		hooks:    hook.NewMetrics(r),
+		bots:     botcheck.NewMetrics(r),
+		ldap:     ldap.NewMetrics(r),
 	}
 }
 
@@ -210,7 +216,7 @@ func newEngine(e *env, c *serveCmd, m *metrics, a *app, limiter limit.Limiter, d
 	a.admin.Messages, a.admin.Limiter = outbox, limiter
 	engine, err = flowengine.New(flowengine.Options{
 		Store: a.store, Directory: directory, Limiter: limiter, Master: a.master, Hasher: a.hasher, Metrics: m.engine, Log: e.Log,
-		Outbox: outbox, Hooks: a.admin.Hooks, PublicURL: e.Settings.flowURL, ForgetDue: a.admin.ForgetDue,
+		Outbox: outbox, Hooks: a.admin.Hooks, Bots: newBots(e, c, a, m), LDAP: newDirectories(e, c, a, m), PublicURL: e.Settings.flowURL, ForgetDue: a.admin.ForgetDue,
 	})
 	return engine, outbox, err
 }
