@@ -15,10 +15,13 @@ func CheckConfig(cfg *Config) []Problem {
 		out = append(out, Problem{Pointer: pointer, Reason: reason, Message: fmt.Sprintf(format, args...)})
 	}
 	checkProviders(cfg, add)
+	checkLDAP(cfg, add)
+	checkBotProtection(&cfg.BotProtection, add)
 	checkMessaging(&cfg.Messaging, add)
 	checkTestMode(&cfg.TestMode, add)
 	checkHooks(&cfg.Hooks, add)
 	checkPresentation(&cfg.Flows, add)
+	checkSelfService(cfg, add)
 	if until := cfg.Authenticators.SecondaryGraceUntil; until != "" && cfg.Authenticators.Grace().IsZero() {
 		add("/authenticators/secondary_grace_until", "WrongForm", "want a time such as 2027-01-31T00:00:00Z (RFC 3339), or nothing")
 	}

@@ -66,11 +66,11 @@ func (a *api) revoke(q *surface.Request, in *revokeIn) (*struct{}, error) {
 	if err != nil {
 		return nil, err
 	}
-	own, err := a.engine.RevokeSession(q.Context(), q.Tenant, q.Client(Name), s, flowengine.Revocation{ID: in.ID, All: in.All})
+	done, err := a.engine.RevokeSession(q.Context(), q.Tenant, q.Client(Name), s, flowengine.Revocation{ID: in.ID, All: in.All})
 	if err != nil {
 		return nil, err
 	}
-	if own && cookie {
+	if done.Own && cookie {
 		q.Keep(surface.SessionCookie, "", -time.Second)
 	}
 	return &struct{}{}, nil

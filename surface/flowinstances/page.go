@@ -44,6 +44,7 @@ func (x *executor) page(at *flowengine.Answer) *page {
 	a.Step, a.Authentication = at.Action.Type, at.Action.Authentication
 	if err == nil {
 		if p := pageFor(at.Flow.Type, &a, at.Ahead()); p != nil {
+			p.bots = botsOf(a.Options)
 			return p
 		}
 	}
@@ -137,7 +138,7 @@ func identify(t tenant.FlowType, a *asked, ahead []flow.Ahead) *page {
 		component: identificationComponent, fields: map[string]string{"": "uid_field"},
 		more: object{
 			"user_fields": ways, "password_fields": false, "allow_show_password": true, "primary_action": "Continue", "sources": []object{},
-			"show_source_labels": false, "enable_remember_me": false, "flow_designation": types[t].designation, "captcha_stage": nil, "passkey_challenge": nil,
+			"show_source_labels": false, "enable_remember_me": false, "flow_designation": types[t].designation, "captcha_stage": botsOf(a.Options).stage(), "passkey_challenge": nil,
 		},
 		read: func(given body, wrong details) []flow.Input {
 			id := must(given, "uid_field", wrong)
