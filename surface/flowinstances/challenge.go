@@ -27,7 +27,6 @@ type asked struct {
 	Type            string          `json:"type"`
 	Options         []option        `json:"options"`
 	Channels        []string        `json:"channels"`
-	Channel         string          `json:"channel"`
 	OTPForm         tenant.CodeForm `json:"otp_form"`
 	MaskedClaim     string          `json:"masked_claim_value"`
 	MaskedName      string          `json:"masked_display_name"`

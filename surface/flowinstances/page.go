@@ -198,7 +198,7 @@ func signUp(ways []string, password bool) *page {
 
 // passwordNext says whether a password is set right after any of the ways.
 func passwordNext(ahead []flow.Ahead, ways []string) bool {
-	return !slices.ContainsFunc(ahead, func(a flow.Ahead) bool {
+	return len(ahead) > 0 && !slices.ContainsFunc(ahead, func(a flow.Ahead) bool {
 		return slices.Contains(ways, a.Identification) &&
 			(a.Step != "create_authenticator" || len(a.Ways) == 0 || a.Ways[0]["authentication"] != "primary_password")
 	})
@@ -267,9 +267,13 @@ func profile(attributes []attribute) *page {
 	})
 }
 
-// pick asks to choose one of several.
-func pick(key, label string, values, labels []string, choose func(n int) object) *page {
+// pick asks to choose one of several; needs are what some of them need.
+func pick(key, label string, values, labels []string, choose func(n int) object, needs ...field) *page {
 	asks := []field{{key: key, label: label, kind: "radio-button-group", required: true, choices: choicesOf(values, labels)}}
+	for _, f := range needs { // by one choice, not by the others
+		f.required = false
+		asks = append(asks, f)
+	}
 	p := prompting(asks, func(given body, wrong details) []flow.Input {
 		n := slices.Index(values, text(given[key]))
 		if n < 0 {
