@@ -312,7 +312,11 @@ func (e *Engine) step(ctx context.Context, m *move, program *flow.Program, s flo
 	case about && user != s.User:
 		return nil, tenant.ErrDifferentUser
 	}
-	m.result, err = program.Step(m.world, s, inputs...)
+	if m.again {
+		m.result, err = program.Start(m.world, s.Ref, user, inputs...)
+	} else {
+		m.result, err = program.Step(m.world, s, inputs...)
+	}
 	if err != nil {
 		return nil, err
 	}

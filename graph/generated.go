@@ -111,6 +111,7 @@ type MutationResolver interface {
 	UpdateTestMode(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateHooks(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateWeb(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
+	UpdateSelfService(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	RevokeSession(ctx context.Context, input RevokeSessionInput) (*RevokeSessionPayload, error)
 	RevokeSessions(ctx context.Context, input RevokeSessionsInput) (*RevokeSessionsPayload, error)
 	CreateTenant(ctx context.Context, input CreateTenantInput) (*CreateTenantPayload, error)
@@ -276,6 +277,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputUpdatePasskeysInput,
 		ec.unmarshalInputUpdatePasswordPolicyInput,
 		ec.unmarshalInputUpdateRecoveryInput,
+		ec.unmarshalInputUpdateSelfServiceInput,
 		ec.unmarshalInputUpdateSessionsInput,
 		ec.unmarshalInputUpdateTenantInput,
 		ec.unmarshalInputUpdateTestModeInput,
@@ -683,6 +685,8 @@ func (ec *executionContext) childFields_Config(ctx context.Context, field graphq
 		return ec.fieldContext_Config_hooks(ctx, field)
 	case "web":
 		return ec.fieldContext_Config_web(ctx, field)
+	case "selfService":
+		return ec.fieldContext_Config_selfService(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Config", field.Name)
 }
@@ -1973,6 +1977,28 @@ func (ec *executionContext) childFields_Seen(ctx context.Context, field graphql.
 	return nil, fmt.Errorf("no field named %q was found under type Seen", field.Name)
 }
 
+func (ec *executionContext) childFields_SelfService(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "loginUrl":
+		return ec.fieldContext_SelfService_loginUrl(ctx, field)
+	case "registrationUrl":
+		return ec.fieldContext_SelfService_registrationUrl(ctx, field)
+	case "recoveryUrl":
+		return ec.fieldContext_SelfService_recoveryUrl(ctx, field)
+	case "verificationUrl":
+		return ec.fieldContext_SelfService_verificationUrl(ctx, field)
+	case "settingsUrl":
+		return ec.fieldContext_SelfService_settingsUrl(ctx, field)
+	case "errorUrl":
+		return ec.fieldContext_SelfService_errorUrl(ctx, field)
+	case "defaultReturnUrl":
+		return ec.fieldContext_SelfService_defaultReturnUrl(ctx, field)
+	case "verifyAfterRegistration":
+		return ec.fieldContext_SelfService_verifyAfterRegistration(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SelfService", field.Name)
+}
+
 func (ec *executionContext) childFields_SendTestMessagePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "sent":
@@ -2453,6 +2479,8 @@ func (ec *executionContext) childFields_Web(ctx context.Context, field graphql.C
 	switch field.Name {
 	case "allowedOrigins":
 		return ec.fieldContext_Web_allowedOrigins(ctx, field)
+	case "returnUrls":
+		return ec.fieldContext_Web_returnUrls(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Web", field.Name)
 }
@@ -3343,6 +3371,20 @@ func (ec *executionContext) field_Mutation_updateRecovery_args(ctx context.Conte
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (map[string]any, error) {
 			return ec.unmarshalNUpdateRecoveryInput2map(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateSelfService_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (map[string]any, error) {
+			return ec.unmarshalNUpdateSelfServiceInput2map(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -6504,6 +6546,38 @@ func (ec *executionContext) fieldContext_Config_web(_ context.Context, field gra
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Web(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Config_selfService(ctx context.Context, field graphql.CollectedField, obj *OwnedConfig) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Config_selfService(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SelfService, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.SelfService) graphql.Marshaler {
+			return ec.marshalNSelfService2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐSelfService(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Config_selfService(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Config",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SelfService(ctx, field)
 		},
 	}
 	return fc, nil
@@ -16074,6 +16148,73 @@ func (ec *executionContext) fieldContext_Mutation_updateWeb(ctx context.Context,
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_updateSelfService(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateSelfService(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateSelfService(ctx, fc.Args["input"].(map[string]any))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				object, err := ec.unmarshalNObject2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐObject(ctx, "CONFIG")
+				if err != nil {
+					var zeroVal *EditConfigPayload
+					return zeroVal, err
+				}
+				action, err := ec.unmarshalNAction2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐAction(ctx, "WRITE")
+				if err != nil {
+					var zeroVal *EditConfigPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *EditConfigPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, object, action)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *EditConfigPayload) graphql.Marshaler {
+			return ec.marshalNEditConfigPayload2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐEditConfigPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateSelfService(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EditConfigPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateSelfService_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_revokeSession(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -20649,6 +20790,190 @@ func (ec *executionContext) fieldContext_Seen_userAgent(_ context.Context, field
 	return graphql.NewScalarFieldContext("Seen", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _SelfService_loginUrl(ctx context.Context, field graphql.CollectedField, obj *tenant.SelfService) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SelfService_loginUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LoginURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SelfService_loginUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SelfService", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SelfService_registrationUrl(ctx context.Context, field graphql.CollectedField, obj *tenant.SelfService) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SelfService_registrationUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RegistrationURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SelfService_registrationUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SelfService", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SelfService_recoveryUrl(ctx context.Context, field graphql.CollectedField, obj *tenant.SelfService) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SelfService_recoveryUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RecoveryURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SelfService_recoveryUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SelfService", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SelfService_verificationUrl(ctx context.Context, field graphql.CollectedField, obj *tenant.SelfService) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SelfService_verificationUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.VerificationURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SelfService_verificationUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SelfService", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SelfService_settingsUrl(ctx context.Context, field graphql.CollectedField, obj *tenant.SelfService) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SelfService_settingsUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SettingsURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SelfService_settingsUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SelfService", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SelfService_errorUrl(ctx context.Context, field graphql.CollectedField, obj *tenant.SelfService) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SelfService_errorUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ErrorURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SelfService_errorUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SelfService", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SelfService_defaultReturnUrl(ctx context.Context, field graphql.CollectedField, obj *tenant.SelfService) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SelfService_defaultReturnUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DefaultReturnURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SelfService_defaultReturnUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SelfService", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SelfService_verifyAfterRegistration(ctx context.Context, field graphql.CollectedField, obj *tenant.SelfService) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SelfService_verifyAfterRegistration(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.VerifyAfterRegistration, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SelfService_verifyAfterRegistration(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SelfService", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
 func (ec *executionContext) _SendTestMessagePayload_sent(ctx context.Context, field graphql.CollectedField, obj *SendTestMessagePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -25055,6 +25380,29 @@ func (ec *executionContext) _Web_allowedOrigins(ctx context.Context, field graph
 	)
 }
 func (ec *executionContext) fieldContext_Web_allowedOrigins(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Web", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Web_returnUrls(ctx context.Context, field graphql.CollectedField, obj *tenant.Web) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Web_returnUrls(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ReturnURLs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Web_returnUrls(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Web", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
@@ -31091,6 +31439,121 @@ func (ec *executionContext) unmarshalInputUpdateRecoveryInput(ctx context.Contex
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputUpdateSelfServiceInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "loginUrl", "registrationUrl", "recoveryUrl", "verificationUrl", "settingsUrl", "errorUrl", "defaultReturnUrl", "verifyAfterRegistration"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "tenant":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tenant"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["tenant"] = data
+		case "expectedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["expectedVersion"] = data
+		case "autoPublish":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("autoPublish"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["autoPublish"] = data
+		case "message":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("message"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["message"] = data
+		case "force":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("force"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["force"] = data
+		case "loginUrl":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("loginUrl"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["loginUrl"] = data
+		case "registrationUrl":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("registrationUrl"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["registrationUrl"] = data
+		case "recoveryUrl":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("recoveryUrl"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["recoveryUrl"] = data
+		case "verificationUrl":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("verificationUrl"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["verificationUrl"] = data
+		case "settingsUrl":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("settingsUrl"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["settingsUrl"] = data
+		case "errorUrl":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("errorUrl"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["errorUrl"] = data
+		case "defaultReturnUrl":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("defaultReturnUrl"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["defaultReturnUrl"] = data
+		case "verifyAfterRegistration":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("verifyAfterRegistration"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["verifyAfterRegistration"] = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputUpdateSessionsInput(ctx context.Context, obj any) (map[string]any, error) {
 	var it map[string]any
 	if obj == nil {
@@ -31451,7 +31914,7 @@ func (ec *executionContext) unmarshalInputUpdateWebInput(ctx context.Context, ob
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "allowedOrigins"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "allowedOrigins", "returnUrls"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -31501,6 +31964,13 @@ func (ec *executionContext) unmarshalInputUpdateWebInput(ctx context.Context, ob
 				return it, err
 			}
 			it["allowedOrigins"] = data
+		case "returnUrls":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("returnUrls"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["returnUrls"] = data
 		}
 	}
 	return it, nil
@@ -32739,6 +33209,11 @@ func (ec *executionContext) _Config(ctx context.Context, sel ast.SelectionSet, o
 			}
 		case "web":
 			out.Values[i] = ec._Config_web(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "selfService":
+			out.Values[i] = ec._Config_selfService(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -36367,6 +36842,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "updateSelfService":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateSelfService(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "revokeSession":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_revokeSession(ctx, field)
@@ -38380,6 +38862,79 @@ func (ec *executionContext) _Seen(ctx context.Context, sel ast.SelectionSet, obj
 			}
 		case "userAgent":
 			out.Values[i] = ec._Seen_userAgent(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var selfServiceImplementors = []string{"SelfService"}
+
+func (ec *executionContext) _SelfService(ctx context.Context, sel ast.SelectionSet, obj *tenant.SelfService) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, selfServiceImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SelfService")
+		case "loginUrl":
+			out.Values[i] = ec._SelfService_loginUrl(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "registrationUrl":
+			out.Values[i] = ec._SelfService_registrationUrl(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "recoveryUrl":
+			out.Values[i] = ec._SelfService_recoveryUrl(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "verificationUrl":
+			out.Values[i] = ec._SelfService_verificationUrl(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "settingsUrl":
+			out.Values[i] = ec._SelfService_settingsUrl(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "errorUrl":
+			out.Values[i] = ec._SelfService_errorUrl(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "defaultReturnUrl":
+			out.Values[i] = ec._SelfService_defaultReturnUrl(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "verifyAfterRegistration":
+			out.Values[i] = ec._SelfService_verifyAfterRegistration(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -40775,6 +41330,11 @@ func (ec *executionContext) _Web(ctx context.Context, sel ast.SelectionSet, obj 
 			out.Values[i] = graphql.MarshalString("Web")
 		case "allowedOrigins":
 			out.Values[i] = ec._Web_allowedOrigins(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "returnUrls":
+			out.Values[i] = ec._Web_returnUrls(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -43183,6 +43743,10 @@ func (ec *executionContext) marshalNSeen2githubᚗcomᚋusherᚑidᚋusherᚋten
 	return ec._Seen(ctx, sel, &v)
 }
 
+func (ec *executionContext) marshalNSelfService2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐSelfService(ctx context.Context, sel ast.SelectionSet, v tenant.SelfService) graphql.Marshaler {
+	return ec._SelfService(ctx, sel, &v)
+}
+
 func (ec *executionContext) unmarshalNSendTestMessageInput2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐSendTestMessageInput(ctx context.Context, v any) (SendTestMessageInput, error) {
 	res, err := ec.unmarshalInputSendTestMessageInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -43327,18 +43891,24 @@ func (ec *executionContext) marshalNSignInOutcome2githubᚗcomᚋusherᚑidᚋus
 
 var (
 	unmarshalNSignInOutcome2githubᚗcomᚋusherᚑidᚋusherᚋflowengineᚋadminᚐSignInOutcome = map[string]admin.SignInOutcome{
-		"ACCEPTED": admin.Accepted,
-		"SENT":     admin.Sent,
-		"REFUSED":  admin.Refused,
-		"APPROVED": admin.Approved,
-		"FINISHED": admin.Ended,
+		"ACCEPTED":  admin.Accepted,
+		"SENT":      admin.Sent,
+		"REFUSED":   admin.Refused,
+		"APPROVED":  admin.Approved,
+		"FINISHED":  admin.Ended,
+		"COMPLETE":  admin.Completed,
+		"CANCELLED": admin.Cancelled,
+		"EXPIRED":   admin.Expired,
 	}
 	marshalNSignInOutcome2githubᚗcomᚋusherᚑidᚋusherᚋflowengineᚋadminᚐSignInOutcome = map[admin.SignInOutcome]string{
-		admin.Accepted: "ACCEPTED",
-		admin.Sent:     "SENT",
-		admin.Refused:  "REFUSED",
-		admin.Approved: "APPROVED",
-		admin.Ended:    "FINISHED",
+		admin.Accepted:  "ACCEPTED",
+		admin.Sent:      "SENT",
+		admin.Refused:   "REFUSED",
+		admin.Approved:  "APPROVED",
+		admin.Ended:     "FINISHED",
+		admin.Completed: "COMPLETE",
+		admin.Cancelled: "CANCELLED",
+		admin.Expired:   "EXPIRED",
 	}
 )
 
@@ -43841,6 +44411,11 @@ func (ec *executionContext) unmarshalNUpdatePasswordPolicyInput2map(ctx context.
 
 func (ec *executionContext) unmarshalNUpdateRecoveryInput2map(ctx context.Context, v any) (map[string]any, error) {
 	res, err := ec.unmarshalInputUpdateRecoveryInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUpdateSelfServiceInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputUpdateSelfServiceInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 

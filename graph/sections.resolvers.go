@@ -108,6 +108,10 @@ func (r *mutationResolver) UpdateWeb(ctx context.Context, input map[string]any) 
 	return r.editSection(ctx, "web", input)
 }
 
+func (r *mutationResolver) UpdateSelfService(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
+	return r.editSection(ctx, "self_service", input)
+}
+
 func (r *Resolver) Config() ConfigResolver { return &configResolver{r} }
 
 type configResolver struct{ *Resolver }

@@ -27,7 +27,8 @@ type Config struct {
 	Messaging       Messaging       `json:"messaging" jsonschema_description:"How messages reach users and what they say."`
 	TestMode        TestMode        `json:"test_mode" jsonschema_description:"Fixed codes and suppressed messages, for trying things out. Never for real users."`
 	Hooks           Hooks           `json:"hooks" jsonschema_description:"Services of the tenant that are asked before something happens, and told when it has."`
-	Web             Web             `json:"web" jsonschema_description:"Which browsers' origins may call the flow API."`
+	Web             Web             `json:"web" jsonschema_description:"Which browsers' origins may call the APIs, and where browsers may be sent back to."`
+	SelfService     SelfService     `json:"self_service" jsonschema_description:"The pages that show the flows of the self-service API."`
 }
 
 // Identifications says how users may say who they are, in the order shown.
@@ -108,9 +109,11 @@ type Sessions struct {
 	EndOthersOnPasswordChange bool `json:"end_others_on_password_change" jsonschema_description:"Whether a password changed in a settings flow ends the user's other sessions."`
 }
 
-// Web says which browsers' origins may call the flow API.
+// Web says which browsers' origins may call the APIs, and where browsers may be
+// sent back to.
 type Web struct {
 	AllowedOrigins []string `json:"allowed_origins" jsonschema:"maxItems=100,uniqueItems=true" jsonschema_description:"Origins (RFC 6454) that CORS admits, such as https://app.example.com."`
+	ReturnURLs     []string `json:"return_urls" jsonschema:"maxItems=100,uniqueItems=true" jsonschema_description:"Where a browser may ask to be sent after a flow: a URL such as https://app.example.com/welcome, and everything below its path."`
 }
 
 // DefaultConfig is what a new tenant starts with: e-mail and password, with
@@ -156,6 +159,7 @@ func DefaultConfig() *Config {
 			Templates: []MessageTemplate{},
 		},
 		TestMode: TestMode{FixedCodes: []FixedCode{}, Suppressed: []Suppression{}},
-		Hooks:    Hooks{Endpoints: []HookEndpoint{}}, Web: Web{AllowedOrigins: []string{}},
+		Hooks:    Hooks{Endpoints: []HookEndpoint{}}, Web: Web{AllowedOrigins: []string{}, ReturnURLs: []string{}},
+		SelfService: SelfService{VerifyAfterRegistration: true},
 	}
 }
