@@ -17,6 +17,7 @@ type Config struct {
 	Verification    Verification    `json:"verification" jsonschema_description:"Which addresses a new user has to verify, and how long the verification flows take."`
 	Recovery        Recovery        `json:"recovery" jsonschema_description:"How users who lost their password get in again."`
 	Accounts        Accounts        `json:"accounts" jsonschema_description:"Who may have an account and what strangers may learn."`
+	AccountLinking  AccountLinking  `json:"account_linking" jsonschema_description:"What happens when somebody signs up as who is somebody's already."`
 	Flows           Flows           `json:"flows" jsonschema_description:"The tenant's own flows and how long a run may take."`
 	Sessions        Sessions        `json:"sessions" jsonschema_description:"How long users stay signed in."`
 	Limits          Limits          `json:"limits" jsonschema_description:"How often things may be tried. Where a credential is checked only failures count."`
@@ -138,6 +139,7 @@ func DefaultConfig() *Config {
 			Phone: []Destination{{Channel: "sms", OTPForm: CodeForm6}},
 		},
 		OAuthProviders: []OAuthProvider{},
+		AccountLinking: AccountLinking{OAuth: []OAuthLinking{}, LoginID: []LoginIDLinking{}},
 		Accounts:       Accounts{PublicSignup: true},
 		Flows:          Flows{LifetimeSeconds: 20 * 60, MaxLifetimeSeconds: 60 * 60},
 		Sessions:       Sessions{LifetimeSeconds: 14 * 24 * 3600, IdleTimeoutSeconds: 24 * 3600, PrivilegedSeconds: 15 * 60, EndOthersOnPasswordChange: true},
