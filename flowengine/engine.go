@@ -296,15 +296,12 @@ func (e *Engine) step(ctx context.Context, m *move, program *flow.Program, s flo
 	if m.run.Status != tenant.RunNew && m.run.Status != tenant.RunPending {
 		return nil, tenant.ErrFlowFinished
 	}
-	user, err := e.signedIn(ctx, m, program)
-	about := m.run.Flow.Type.NeedsSession()
-	switch {
-	case err != nil:
+	_, err := e.signedIn(ctx, m, program)
+	if err == nil {
+		err = m.mine(&s)
+	}
+	if err != nil {
 		return nil, err
-	case about && user == "":
-		return nil, tenant.ErrFlowNotAllowed.Says("whoever began this flow is no longer signed in")
-	case about && user != s.User:
-		return nil, tenant.ErrDifferentUser
 	}
 	m.result, err = program.Step(m.world, s, inputs...)
 	if err != nil {
@@ -331,7 +328,24 @@ func (e *Engine) Get(ctx context.Context, t *tenant.Tenant, c Client, token stri
 	return nil, refusal
 }
 
+// mine refuses a run that is about who is signed in to anybody else: they may
+// neither move it nor see what it shows.
+func (m *move) mine(s *flow.State) error {
+	switch session := m.world.session; {
+	case !m.run.Flow.Type.NeedsSession() || s.Done:
+		return nil
+	case session == nil:
+		return tenant.ErrFlowNotAllowed.Says("whoever began this flow is no longer signed in")
+	case session.UserID != s.User:
+		return tenant.ErrDifferentUser
+	}
+	return nil
+}
+
 func (e *Engine) show(m *move, program *flow.Program, s flow.State, token string) (*Answer, error) {
+	if err := m.mine(&s); err != nil {
+		return nil, err
+	}
 	action, err := program.Show(m.world, s)
 	if err != nil {
 		return nil, err

@@ -36,11 +36,8 @@ type ResolverRoot interface {
 	Config() ConfigResolver
 	ConfigVersion() ConfigVersionResolver
 	FlowRun() FlowRunResolver
-	LinkingOverride() LinkingOverrideResolver
-	LoginIDLinking() LoginIDLinkingResolver
 	Member() MemberResolver
 	Mutation() MutationResolver
-	OAuthLinking() OAuthLinkingResolver
 	Query() QueryResolver
 	Session() SessionResolver
 	Tenant() TenantResolver
@@ -71,12 +68,6 @@ type FlowRunResolver interface {
 	ID(ctx context.Context, obj *tenant.Run) (string, error)
 
 	User(ctx context.Context, obj *tenant.Run) (*tenant.UserRecord, error)
-}
-type LinkingOverrideResolver interface {
-	Action(ctx context.Context, obj *tenant.LinkingOverride) (string, error)
-}
-type LoginIDLinkingResolver interface {
-	Action(ctx context.Context, obj *tenant.LoginIDLinking) (string, error)
 }
 type MemberResolver interface {
 	LoginIds(ctx context.Context, obj *Member) ([]string, error)
@@ -139,9 +130,6 @@ type MutationResolver interface {
 	ImportUsers(ctx context.Context, input ImportUsersInput) (*ImportUsersPayload, error)
 	ExportUsers(ctx context.Context, input ExportUsersInput) (*ExportUsersPayload, error)
 	TestPassword(ctx context.Context, input TestPasswordInput) (*TestPasswordPayload, error)
-}
-type OAuthLinkingResolver interface {
-	Action(ctx context.Context, obj *tenant.OAuthLinking) (string, error)
 }
 type QueryResolver interface {
 	Node(ctx context.Context, id string) (Node, error)
@@ -11665,18 +11653,18 @@ func (ec *executionContext) _LinkingOverride_action(ctx context.Context, field g
 			return ec.fieldContext_LinkingOverride_action(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.LinkingOverride().Action(ctx, obj)
+			return obj.Action, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.LinkingAction) graphql.Marshaler {
+			return ec.marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLinkingAction(ctx, selections, v)
 		},
 		true,
 		true,
 	)
 }
 func (ec *executionContext) fieldContext_LinkingOverride_action(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("LinkingOverride", field, true, true, errors.New("field of type String does not have child fields"))
+	return graphql.NewScalarFieldContext("LinkingOverride", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _LinkingOverride_loginFlow(ctx context.Context, field graphql.CollectedField, obj *tenant.LinkingOverride) (ret graphql.Marshaler) {
@@ -12019,18 +12007,18 @@ func (ec *executionContext) _LoginIDLinking_action(ctx context.Context, field gr
 			return ec.fieldContext_LoginIDLinking_action(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.LoginIDLinking().Action(ctx, obj)
+			return obj.Action, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.LinkingAction) graphql.Marshaler {
+			return ec.marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLinkingAction(ctx, selections, v)
 		},
 		true,
 		true,
 	)
 }
 func (ec *executionContext) fieldContext_LoginIDLinking_action(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("LoginIDLinking", field, true, true, errors.New("field of type String does not have child fields"))
+	return graphql.NewScalarFieldContext("LoginIDLinking", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _LoginIDs_email(ctx context.Context, field graphql.CollectedField, obj *tenant.LoginIDs) (ret graphql.Marshaler) {
@@ -17151,18 +17139,18 @@ func (ec *executionContext) _OAuthLinking_action(ctx context.Context, field grap
 			return ec.fieldContext_OAuthLinking_action(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.OAuthLinking().Action(ctx, obj)
+			return obj.Action, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.LinkingAction) graphql.Marshaler {
+			return ec.marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLinkingAction(ctx, selections, v)
 		},
 		true,
 		true,
 	)
 }
 func (ec *executionContext) fieldContext_OAuthLinking_action(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("OAuthLinking", field, true, true, errors.New("field of type String does not have child fields"))
+	return graphql.NewScalarFieldContext("OAuthLinking", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _OAuthProvider_alias(ctx context.Context, field graphql.CollectedField, obj *OAuthProvider) (ret graphql.Marshaler) {
@@ -34922,50 +34910,17 @@ func (ec *executionContext) _LinkingOverride(ctx context.Context, sel ast.Select
 		case "name":
 			out.Values[i] = ec._LinkingOverride_name(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
 		case "action":
-			field := field
-
-			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
-				defer func() {
-					if r := recover(); r != nil {
-						ec.Error(ctx, ec.Recover(ctx, r))
-					}
-				}()
-				res = ec._LinkingOverride_action(ctx, field, obj)
-				if res == graphql.Null {
-					atomic.AddUint32(&fs.Invalids, 1)
-				}
-				return res
+			out.Values[i] = ec._LinkingOverride_action(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
-
-			if field.IsDeferred() {
-				deferredFieldSet.AddField(field)
-				fieldIndex := len(deferredFieldSet.Values) - 1
-				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
-					return innerFunc(ctx, deferredFieldSet)
-				})
-
-				for _, deferrable := range field.Deferrables {
-					view, ok := deferLabelToView[deferrable.Label]
-					if !ok {
-						view = deferredFieldSet.NewView()
-						deferLabelToView[deferrable.Label] = view
-					}
-					view.AddIndices(fieldIndex)
-				}
-
-				// don't run the out.Concurrently() call below
-				out.Values[i] = graphql.Null
-				continue
-			}
-
-			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "loginFlow":
 			out.Values[i] = ec._LinkingOverride_loginFlow(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -35086,56 +35041,23 @@ func (ec *executionContext) _LoginIDLinking(ctx context.Context, sel ast.Selecti
 		case "name":
 			out.Values[i] = ec._LoginIDLinking_name(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
 		case "key":
 			out.Values[i] = ec._LoginIDLinking_key(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
 		case "userProfile":
 			out.Values[i] = ec._LoginIDLinking_userProfile(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
 		case "action":
-			field := field
-
-			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
-				defer func() {
-					if r := recover(); r != nil {
-						ec.Error(ctx, ec.Recover(ctx, r))
-					}
-				}()
-				res = ec._LoginIDLinking_action(ctx, field, obj)
-				if res == graphql.Null {
-					atomic.AddUint32(&fs.Invalids, 1)
-				}
-				return res
+			out.Values[i] = ec._LoginIDLinking_action(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
-
-			if field.IsDeferred() {
-				deferredFieldSet.AddField(field)
-				fieldIndex := len(deferredFieldSet.Values) - 1
-				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
-					return innerFunc(ctx, deferredFieldSet)
-				})
-
-				for _, deferrable := range field.Deferrables {
-					view, ok := deferLabelToView[deferrable.Label]
-					if !ok {
-						view = deferredFieldSet.NewView()
-						deferLabelToView[deferrable.Label] = view
-					}
-					view.AddIndices(fieldIndex)
-				}
-
-				// don't run the out.Concurrently() call below
-				out.Values[i] = graphql.Null
-				continue
-			}
-
-			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -36172,61 +36094,28 @@ func (ec *executionContext) _OAuthLinking(ctx context.Context, sel ast.Selection
 		case "name":
 			out.Values[i] = ec._OAuthLinking_name(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
 		case "alias":
 			out.Values[i] = ec._OAuthLinking_alias(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
 		case "oauthClaim":
 			out.Values[i] = ec._OAuthLinking_oauthClaim(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
 		case "userProfile":
 			out.Values[i] = ec._OAuthLinking_userProfile(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+				out.Invalids++
 			}
 		case "action":
-			field := field
-
-			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
-				defer func() {
-					if r := recover(); r != nil {
-						ec.Error(ctx, ec.Recover(ctx, r))
-					}
-				}()
-				res = ec._OAuthLinking_action(ctx, field, obj)
-				if res == graphql.Null {
-					atomic.AddUint32(&fs.Invalids, 1)
-				}
-				return res
+			out.Values[i] = ec._OAuthLinking_action(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
-
-			if field.IsDeferred() {
-				deferredFieldSet.AddField(field)
-				fieldIndex := len(deferredFieldSet.Values) - 1
-				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
-					return innerFunc(ctx, deferredFieldSet)
-				})
-
-				for _, deferrable := range field.Deferrables {
-					view, ok := deferLabelToView[deferrable.Label]
-					if !ok {
-						view = deferredFieldSet.NewView()
-						deferLabelToView[deferrable.Label] = view
-					}
-					view.AddIndices(fieldIndex)
-				}
-
-				// don't run the out.Concurrently() call below
-				out.Values[i] = graphql.Null
-				continue
-			}
-
-			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -43158,6 +43047,23 @@ func (ec *executionContext) unmarshalNString2githubᚗcomᚋusherᚑidᚋusher�
 }
 
 func (ec *executionContext) marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐHookFailure(ctx context.Context, sel ast.SelectionSet, v tenant.HookFailure) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLinkingAction(ctx context.Context, v any) (tenant.LinkingAction, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := tenant.LinkingAction(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLinkingAction(ctx context.Context, sel ast.SelectionSet, v tenant.LinkingAction) graphql.Marshaler {
 	_ = sel
 	res := graphql.MarshalString(string(v))
 	if res == graphql.Null {

@@ -7,7 +7,6 @@ package graph
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/usher-id/usher/tenant"
 )
@@ -27,14 +26,6 @@ func (r *configResolver) OauthProviders(ctx context.Context, obj *OwnedConfig) (
 		out = append(out, OAuthProvider{OAuthProvider: p, HasSecret: ok, LastFour: some(value(last))})
 	}
 	return out, nil
-}
-
-func (r *linkingOverrideResolver) Action(ctx context.Context, obj *tenant.LinkingOverride) (string, error) {
-	panic(fmt.Errorf("not implemented: Action - action"))
-}
-
-func (r *loginIDLinkingResolver) Action(ctx context.Context, obj *tenant.LoginIDLinking) (string, error) {
-	panic(fmt.Errorf("not implemented: Action - action"))
 }
 
 func (r *mutationResolver) UpdateIdentifications(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
@@ -74,7 +65,7 @@ func (r *mutationResolver) UpdateAccounts(ctx context.Context, input map[string]
 }
 
 func (r *mutationResolver) UpdateAccountLinking(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
-	panic(fmt.Errorf("not implemented: UpdateAccountLinking - updateAccountLinking"))
+	return r.editSection(ctx, "account_linking", input)
 }
 
 func (r *mutationResolver) UpdateFlows(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
@@ -113,21 +104,6 @@ func (r *mutationResolver) UpdateWeb(ctx context.Context, input map[string]any) 
 	return r.editSection(ctx, "web", input)
 }
 
-func (r *oAuthLinkingResolver) Action(ctx context.Context, obj *tenant.OAuthLinking) (string, error) {
-	panic(fmt.Errorf("not implemented: Action - action"))
-}
-
 func (r *Resolver) Config() ConfigResolver { return &configResolver{r} }
 
-func (r *Resolver) LinkingOverride() LinkingOverrideResolver { return &linkingOverrideResolver{r} }
-
-func (r *Resolver) LoginIDLinking() LoginIDLinkingResolver { return &loginIDLinkingResolver{r} }
-
-func (r *Resolver) OAuthLinking() OAuthLinkingResolver { return &oAuthLinkingResolver{r} }
-
-type (
-	configResolver          struct{ *Resolver }
-	linkingOverrideResolver struct{ *Resolver }
-	loginIDLinkingResolver  struct{ *Resolver }
-	oAuthLinkingResolver    struct{ *Resolver }
-)
+type configResolver struct{ *Resolver }
