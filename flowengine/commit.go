@@ -34,6 +34,7 @@ func stateHash(token string) string {
 type move struct {
 	start  bool // it begins the run
 	held   bool // the run is known by its id
+	again  bool // it begins anew
 	tenant *tenant.Tenant
 	client *Client
 	now    time.Time

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -14,8 +13,10 @@ import (
 
 	"github.com/maypok86/otter/v2"
 
+	"github.com/usher-id/usher/flowengine/botcheck"
 	"github.com/usher-id/usher/flowengine/flow"
 	"github.com/usher-id/usher/flowengine/hook"
+	"github.com/usher-id/usher/flowengine/ldap"
 	"github.com/usher-id/usher/flowengine/limit"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/secret"
@@ -32,6 +33,8 @@ type Options struct {
 	Log       *slog.Logger
 	Outbox    Outbox
 	Hooks     *hook.Hooks
+	Bots      *botcheck.Checker
+	LDAP      *ldap.Directories
 	// PublicURL makes a URL on a host of a tenant, from settings alone.
 	PublicURL func(scheme Scheme, host, path string) string
 	Now       func() time.Time // nil for time.Now
@@ -64,6 +67,8 @@ type Engine struct {
 	log       *slog.Logger
 	outbox    Outbox
 	hooks     *hook.Hooks
+	bots      *botcheck.Checker
+	ldap      *ldap.Directories
 	publicURL func(scheme Scheme, host, path string) string
 	clock     func() time.Time
 
@@ -93,7 +98,7 @@ func New(o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		store: o.Store, directory: o.Directory, limiter: o.Limiter, master: o.Master, hasher: o.Hasher,
-		metrics: o.Metrics, log: o.Log, clock: o.Now, outbox: o.Outbox, hooks: o.Hooks, publicURL: o.PublicURL, programs: p, noted: noted,
+		metrics: o.Metrics, log: o.Log, clock: o.Now, outbox: o.Outbox, hooks: o.Hooks, bots: o.Bots, ldap: o.LDAP, publicURL: o.PublicURL, programs: p, noted: noted,
 		refunds: newRefunds(o.Metrics.refundsDropped), forgetDue: o.ForgetDue,
 	}
 	e.listeners = &listeners{
@@ -216,23 +221,6 @@ func (e *Engine) start(ctx context.Context, m *move, s Start) (*Answer, error) {
 	return e.keep(ctx, m, len(s.Inputs) > 0)
 }
 
-// signedIn finds who is signed in on the device that asks, for the flows that
-// are about that; "" when nobody is, and for the others.
-func (e *Engine) signedIn(ctx context.Context, m *move, program *flow.Program) (string, error) {
-	if m.client.SessionToken == "" || !program.AboutSession(m.run.Flow) {
-		return "", nil
-	}
-	s, _, err := e.CheckSession(ctx, m.tenant, m.client.SessionToken)
-	if errors.Is(err, tenant.ErrUnauthenticated) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	m.world.session = s
-	return s.UserID, nil
-}
-
 // Submit answers what a state asks for, with one input or several in order. On
 // a refusal nothing has moved; the answer beside it says where the run stands,
 // and is nil when there is no such run.
@@ -296,14 +284,18 @@ func (e *Engine) step(ctx context.Context, m *move, program *flow.Program, s flo
 	if m.run.Status != tenant.RunNew && m.run.Status != tenant.RunPending {
 		return nil, tenant.ErrFlowFinished
 	}
-	_, err := e.signedIn(ctx, m, program)
+	user, err := e.signedIn(ctx, m, program)
 	if err == nil {
 		err = m.mine(&s)
 	}
 	if err != nil {
 		return nil, err
 	}
-	m.result, err = program.Step(m.world, s, inputs...)
+	if m.again {
+		m.result, err = program.Start(m.world, s.Ref, user, inputs...)
+	} else {
+		m.result, err = program.Step(m.world, s, inputs...)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -326,20 +318,6 @@ func (e *Engine) Get(ctx context.Context, t *tenant.Tenant, c Client, token stri
 	refusal := tenant.AsError(err)
 	e.metrics.refused(refusal)
 	return nil, refusal
-}
-
-// mine refuses a run that is about who is signed in to anybody else: they may
-// neither move it nor see what it shows.
-func (m *move) mine(s *flow.State) error {
-	switch session := m.world.session; {
-	case !m.run.Flow.Type.NeedsSession() || s.Done:
-		return nil
-	case session == nil:
-		return tenant.ErrFlowNotAllowed.Says("whoever began this flow is no longer signed in")
-	case session.UserID != s.User:
-		return tenant.ErrDifferentUser
-	}
-	return nil
 }
 
 func (e *Engine) show(m *move, program *flow.Program, s flow.State, token string) (*Answer, error) {

@@ -74,7 +74,24 @@ func (e *Engine) loadHead(ctx context.Context, m *move, runID string) (*tenant.L
 // SubmitHeld is Submit for a run that is known by its id: it answers where the
 // run stands now.
 func (e *Engine) SubmitHeld(ctx context.Context, t *tenant.Tenant, c Client, runID string, inputs ...flow.Input) (*Answer, error) {
-	return e.submit(ctx, t, c, "", inputs, func(ctx context.Context, m *move) (s flow.State, program *flow.Program, err error) {
+	return e.submit(ctx, t, c, "", inputs, e.byID(runID))
+}
+
+// AgainHeld has a run begin anew, whatever was answered before, and feeds it the
+// inputs: another address, another way. Its clients can't go back to an older
+// state, as they have no tokens. What was tried and sent before stays counted.
+func (e *Engine) AgainHeld(ctx context.Context, t *tenant.Tenant, c Client, runID string, inputs ...flow.Input) (*Answer, error) {
+	load := e.byID(runID)
+	return e.submit(ctx, t, c, "", inputs, func(ctx context.Context, m *move) (flow.State, *flow.Program, error) {
+		s, program, err := load(ctx, m)
+		m.again = err == nil && !s.Done
+		return s, program, err
+	})
+}
+
+// byID loads the state that a held run stands on.
+func (e *Engine) byID(runID string) loader {
+	return func(ctx context.Context, m *move) (s flow.State, program *flow.Program, err error) {
 		l, err := e.loadHead(ctx, m, runID)
 		if err == nil && (!l.Run.Walkable(m.now) || l.State.TokenHash == "") {
 			err = tenant.ErrFlowNotFound
@@ -83,7 +100,7 @@ func (e *Engine) SubmitHeld(ctx context.Context, t *tenant.Tenant, c Client, run
 			return s, nil, err
 		}
 		return e.open(ctx, m, l)
-	})
+	}
 }
 
 // NoteHeld replaces what the door keeps with a run; it is sealed.

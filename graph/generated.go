@@ -98,6 +98,7 @@ type MutationResolver interface {
 	UpdateOauthProviders(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateOtp(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateVerification(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
+	UpdateLdap(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateRecovery(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateAccounts(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateAccountLinking(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
@@ -105,11 +106,13 @@ type MutationResolver interface {
 	UpdateSessions(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateLimits(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateLockout(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
+	UpdateBotProtection(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdatePasskeys(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateMessaging(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateTestMode(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateHooks(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateWeb(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
+	UpdateSelfService(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	RevokeSession(ctx context.Context, input RevokeSessionInput) (*RevokeSessionPayload, error)
 	RevokeSessions(ctx context.Context, input RevokeSessionsInput) (*RevokeSessionsPayload, error)
 	CreateTenant(ctx context.Context, input CreateTenantInput) (*CreateTenantPayload, error)
@@ -191,6 +194,9 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputAddIdentityInput,
 		ec.unmarshalInputApplyConfigInput,
 		ec.unmarshalInputAuditFilter,
+		ec.unmarshalInputBotProviderInput,
+		ec.unmarshalInputBotRequirementInput,
+		ec.unmarshalInputBotRequirementsInput,
 		ec.unmarshalInputBranchLinkingInput,
 		ec.unmarshalInputCreateAPIKeyInput,
 		ec.unmarshalInputCreateTenantInput,
@@ -216,6 +222,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputHookEndpointInput,
 		ec.unmarshalInputIdentityInput,
 		ec.unmarshalInputImportUsersInput,
+		ec.unmarshalInputLDAPServerInput,
 		ec.unmarshalInputLinkingClaimInput,
 		ec.unmarshalInputLinkingOverrideInput,
 		ec.unmarshalInputLoginIDLinkingInput,
@@ -263,9 +270,11 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputUpdateAccountLinkingInput,
 		ec.unmarshalInputUpdateAccountsInput,
 		ec.unmarshalInputUpdateAuthenticatorsInput,
+		ec.unmarshalInputUpdateBotProtectionInput,
 		ec.unmarshalInputUpdateFlowsInput,
 		ec.unmarshalInputUpdateHooksInput,
 		ec.unmarshalInputUpdateIdentificationsInput,
+		ec.unmarshalInputUpdateLdapInput,
 		ec.unmarshalInputUpdateLimitsInput,
 		ec.unmarshalInputUpdateLockoutInput,
 		ec.unmarshalInputUpdateLoginIdsInput,
@@ -275,6 +284,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputUpdatePasskeysInput,
 		ec.unmarshalInputUpdatePasswordPolicyInput,
 		ec.unmarshalInputUpdateRecoveryInput,
+		ec.unmarshalInputUpdateSelfServiceInput,
 		ec.unmarshalInputUpdateSessionsInput,
 		ec.unmarshalInputUpdateTenantInput,
 		ec.unmarshalInputUpdateTestModeInput,
@@ -584,6 +594,56 @@ func (ec *executionContext) childFields_Authenticators(ctx context.Context, fiel
 	return nil, fmt.Errorf("no field named %q was found under type Authenticators", field.Name)
 }
 
+func (ec *executionContext) childFields_BotProtection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "enabled":
+		return ec.fieldContext_BotProtection_enabled(ctx, field)
+	case "provider":
+		return ec.fieldContext_BotProtection_provider(ctx, field)
+	case "verifyUrl":
+		return ec.fieldContext_BotProtection_verifyUrl(ctx, field)
+	case "hostnames":
+		return ec.fieldContext_BotProtection_hostnames(ctx, field)
+	case "requirements":
+		return ec.fieldContext_BotProtection_requirements(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BotProtection", field.Name)
+}
+
+func (ec *executionContext) childFields_BotProvider(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "type":
+		return ec.fieldContext_BotProvider_type(ctx, field)
+	case "siteKey":
+		return ec.fieldContext_BotProvider_siteKey(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BotProvider", field.Name)
+}
+
+func (ec *executionContext) childFields_BotRequirement(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "mode":
+		return ec.fieldContext_BotRequirement_mode(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BotRequirement", field.Name)
+}
+
+func (ec *executionContext) childFields_BotRequirements(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "signupOrLogin":
+		return ec.fieldContext_BotRequirements_signupOrLogin(ctx, field)
+	case "accountRecovery":
+		return ec.fieldContext_BotRequirements_accountRecovery(ctx, field)
+	case "password":
+		return ec.fieldContext_BotRequirements_password(ctx, field)
+	case "oobOtpEmail":
+		return ec.fieldContext_BotRequirements_oobOtpEmail(ctx, field)
+	case "oobOtpSms":
+		return ec.fieldContext_BotRequirements_oobOtpSms(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BotRequirements", field.Name)
+}
+
 func (ec *executionContext) childFields_BranchLinking(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "oauth":
@@ -626,6 +686,8 @@ func (ec *executionContext) childFields_Config(ctx context.Context, field graphq
 		return ec.fieldContext_Config_otp(ctx, field)
 	case "verification":
 		return ec.fieldContext_Config_verification(ctx, field)
+	case "ldap":
+		return ec.fieldContext_Config_ldap(ctx, field)
 	case "recovery":
 		return ec.fieldContext_Config_recovery(ctx, field)
 	case "accounts":
@@ -640,6 +702,8 @@ func (ec *executionContext) childFields_Config(ctx context.Context, field graphq
 		return ec.fieldContext_Config_limits(ctx, field)
 	case "lockout":
 		return ec.fieldContext_Config_lockout(ctx, field)
+	case "botProtection":
+		return ec.fieldContext_Config_botProtection(ctx, field)
 	case "passkeys":
 		return ec.fieldContext_Config_passkeys(ctx, field)
 	case "messaging":
@@ -650,6 +714,8 @@ func (ec *executionContext) childFields_Config(ctx context.Context, field graphq
 		return ec.fieldContext_Config_hooks(ctx, field)
 	case "web":
 		return ec.fieldContext_Config_web(ctx, field)
+	case "selfService":
+		return ec.fieldContext_Config_selfService(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Config", field.Name)
 }
@@ -950,6 +1016,8 @@ func (ec *executionContext) childFields_FlowBranch(ctx context.Context, field gr
 		return ec.fieldContext_FlowBranch_loginFlow(ctx, field)
 	case "verificationRequired":
 		return ec.fieldContext_FlowBranch_verificationRequired(ctx, field)
+	case "botProtection":
+		return ec.fieldContext_FlowBranch_botProtection(ctx, field)
 	case "onFailure":
 		return ec.fieldContext_FlowBranch_onFailure(ctx, field)
 	case "accountLinking":
@@ -1262,6 +1330,34 @@ func (ec *executionContext) childFields_ImportUsersPayload(ctx context.Context, 
 	return nil, fmt.Errorf("no field named %q was found under type ImportUsersPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_LDAP(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "servers":
+		return ec.fieldContext_LDAP_servers(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LDAP", field.Name)
+}
+
+func (ec *executionContext) childFields_LDAPServer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_LDAPServer_name(ctx, field)
+	case "url":
+		return ec.fieldContext_LDAPServer_url(ctx, field)
+	case "baseDn":
+		return ec.fieldContext_LDAPServer_baseDn(ctx, field)
+	case "searchFilterTemplate":
+		return ec.fieldContext_LDAPServer_searchFilterTemplate(ctx, field)
+	case "userIdAttributeName":
+		return ec.fieldContext_LDAPServer_userIdAttributeName(ctx, field)
+	case "startTls":
+		return ec.fieldContext_LDAPServer_startTls(ctx, field)
+	case "caCertificates":
+		return ec.fieldContext_LDAPServer_caCertificates(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LDAPServer", field.Name)
+}
+
 func (ec *executionContext) childFields_Limits(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "signupPerIp":
@@ -1288,6 +1384,8 @@ func (ec *executionContext) childFields_Limits(ctx context.Context, field graphq
 		return ec.fieldContext_Limits_signupAnonymousPerIp(ctx, field)
 	case "passkeyPerIp":
 		return ec.fieldContext_Limits_passkeyPerIp(ctx, field)
+	case "botProtectionPerIp":
+		return ec.fieldContext_Limits_botProtectionPerIp(ctx, field)
 	case "sendEmailPerTarget":
 		return ec.fieldContext_Limits_sendEmailPerTarget(ctx, field)
 	case "sendEmailPerIp":
@@ -1690,6 +1788,8 @@ func (ec *executionContext) childFields_Plan(ctx context.Context, field graphql.
 		return ec.fieldContext_Plan_problems(ctx, field)
 	case "users":
 		return ec.fieldContext_Plan_users(ctx, field)
+	case "missingSecrets":
+		return ec.fieldContext_Plan_missingSecrets(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Plan", field.Name)
 }
@@ -1956,6 +2056,28 @@ func (ec *executionContext) childFields_Seen(ctx context.Context, field graphql.
 		return ec.fieldContext_Seen_userAgent(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Seen", field.Name)
+}
+
+func (ec *executionContext) childFields_SelfService(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "loginUrl":
+		return ec.fieldContext_SelfService_loginUrl(ctx, field)
+	case "registrationUrl":
+		return ec.fieldContext_SelfService_registrationUrl(ctx, field)
+	case "recoveryUrl":
+		return ec.fieldContext_SelfService_recoveryUrl(ctx, field)
+	case "verificationUrl":
+		return ec.fieldContext_SelfService_verificationUrl(ctx, field)
+	case "settingsUrl":
+		return ec.fieldContext_SelfService_settingsUrl(ctx, field)
+	case "errorUrl":
+		return ec.fieldContext_SelfService_errorUrl(ctx, field)
+	case "defaultReturnUrl":
+		return ec.fieldContext_SelfService_defaultReturnUrl(ctx, field)
+	case "verifyAfterRegistration":
+		return ec.fieldContext_SelfService_verifyAfterRegistration(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SelfService", field.Name)
 }
 
 func (ec *executionContext) childFields_SendTestMessagePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2438,6 +2560,8 @@ func (ec *executionContext) childFields_Web(ctx context.Context, field graphql.C
 	switch field.Name {
 	case "allowedOrigins":
 		return ec.fieldContext_Web_allowedOrigins(ctx, field)
+	case "returnUrls":
+		return ec.fieldContext_Web_returnUrls(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Web", field.Name)
 }
@@ -3154,6 +3278,20 @@ func (ec *executionContext) field_Mutation_updateAuthenticators_args(ctx context
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_updateBotProtection_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (map[string]any, error) {
+			return ec.unmarshalNUpdateBotProtectionInput2map(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_updateFlows_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -3188,6 +3326,20 @@ func (ec *executionContext) field_Mutation_updateIdentifications_args(ctx contex
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (map[string]any, error) {
 			return ec.unmarshalNUpdateIdentificationsInput2map(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateLdap_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (map[string]any, error) {
+			return ec.unmarshalNUpdateLdapInput2map(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -3314,6 +3466,20 @@ func (ec *executionContext) field_Mutation_updateRecovery_args(ctx context.Conte
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (map[string]any, error) {
 			return ec.unmarshalNUpdateRecoveryInput2map(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateSelfService_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (map[string]any, error) {
+			return ec.unmarshalNUpdateSelfServiceInput2map(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -5404,6 +5570,368 @@ func (ec *executionContext) fieldContext_Authenticators_password(_ context.Conte
 	return fc, nil
 }
 
+func (ec *executionContext) _BotProtection_enabled(ctx context.Context, field graphql.CollectedField, obj *tenant.BotProtection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotProtection_enabled(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Enabled, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotProtection_enabled(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BotProtection", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _BotProtection_provider(ctx context.Context, field graphql.CollectedField, obj *tenant.BotProtection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotProtection_provider(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Provider, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.BotProvider) graphql.Marshaler {
+			return ec.marshalNBotProvider2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotProvider(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotProtection_provider(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BotProtection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BotProvider(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _BotProtection_verifyUrl(ctx context.Context, field graphql.CollectedField, obj *tenant.BotProtection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotProtection_verifyUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.VerifyURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotProtection_verifyUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BotProtection", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _BotProtection_hostnames(ctx context.Context, field graphql.CollectedField, obj *tenant.BotProtection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotProtection_hostnames(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Hostnames, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotProtection_hostnames(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BotProtection", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _BotProtection_requirements(ctx context.Context, field graphql.CollectedField, obj *tenant.BotProtection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotProtection_requirements(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Requirements, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.BotRequirements) graphql.Marshaler {
+			return ec.marshalNBotRequirements2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotRequirements(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotProtection_requirements(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BotProtection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BotRequirements(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _BotProvider_type(ctx context.Context, field graphql.CollectedField, obj *tenant.BotProvider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotProvider_type(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Type, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotProvider_type(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BotProvider", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _BotProvider_siteKey(ctx context.Context, field graphql.CollectedField, obj *tenant.BotProvider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotProvider_siteKey(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SiteKey, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotProvider_siteKey(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BotProvider", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _BotRequirement_mode(ctx context.Context, field graphql.CollectedField, obj *tenant.BotRequirement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotRequirement_mode(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Mode, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.BotMode) graphql.Marshaler {
+			return ec.marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotMode(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotRequirement_mode(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BotRequirement", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _BotRequirements_signupOrLogin(ctx context.Context, field graphql.CollectedField, obj *tenant.BotRequirements) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotRequirements_signupOrLogin(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SignupOrLogin, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.BotRequirement) graphql.Marshaler {
+			return ec.marshalNBotRequirement2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotRequirement(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotRequirements_signupOrLogin(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BotRequirements",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BotRequirement(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _BotRequirements_accountRecovery(ctx context.Context, field graphql.CollectedField, obj *tenant.BotRequirements) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotRequirements_accountRecovery(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AccountRecovery, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.BotRequirement) graphql.Marshaler {
+			return ec.marshalNBotRequirement2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotRequirement(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotRequirements_accountRecovery(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BotRequirements",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BotRequirement(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _BotRequirements_password(ctx context.Context, field graphql.CollectedField, obj *tenant.BotRequirements) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotRequirements_password(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Password, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.BotRequirement) graphql.Marshaler {
+			return ec.marshalNBotRequirement2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotRequirement(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotRequirements_password(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BotRequirements",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BotRequirement(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _BotRequirements_oobOtpEmail(ctx context.Context, field graphql.CollectedField, obj *tenant.BotRequirements) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotRequirements_oobOtpEmail(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OOBOTPEmail, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.BotRequirement) graphql.Marshaler {
+			return ec.marshalNBotRequirement2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotRequirement(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotRequirements_oobOtpEmail(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BotRequirements",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BotRequirement(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _BotRequirements_oobOtpSms(ctx context.Context, field graphql.CollectedField, obj *tenant.BotRequirements) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotRequirements_oobOtpSms(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OOBOTPSMS, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.BotRequirement) graphql.Marshaler {
+			return ec.marshalNBotRequirement2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotRequirement(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotRequirements_oobOtpSms(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BotRequirements",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BotRequirement(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _BranchLinking_oauth(ctx context.Context, field graphql.CollectedField, obj *tenant.BranchLinking) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -5830,6 +6358,38 @@ func (ec *executionContext) fieldContext_Config_verification(_ context.Context, 
 	return fc, nil
 }
 
+func (ec *executionContext) _Config_ldap(ctx context.Context, field graphql.CollectedField, obj *OwnedConfig) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Config_ldap(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LDAP, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.LDAP) graphql.Marshaler {
+			return ec.marshalNLDAP2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLDAP(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Config_ldap(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Config",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LDAP(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Config_recovery(ctx context.Context, field graphql.CollectedField, obj *OwnedConfig) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6054,6 +6614,38 @@ func (ec *executionContext) fieldContext_Config_lockout(_ context.Context, field
 	return fc, nil
 }
 
+func (ec *executionContext) _Config_botProtection(ctx context.Context, field graphql.CollectedField, obj *OwnedConfig) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Config_botProtection(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.BotProtection, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.BotProtection) graphql.Marshaler {
+			return ec.marshalNBotProtection2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotProtection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Config_botProtection(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Config",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BotProtection(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Config_passkeys(ctx context.Context, field graphql.CollectedField, obj *OwnedConfig) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6209,6 +6801,38 @@ func (ec *executionContext) fieldContext_Config_web(_ context.Context, field gra
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Web(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Config_selfService(ctx context.Context, field graphql.CollectedField, obj *OwnedConfig) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Config_selfService(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SelfService, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.SelfService) graphql.Marshaler {
+			return ec.marshalNSelfService2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐSelfService(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Config_selfService(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Config",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SelfService(ctx, field)
 		},
 	}
 	return fc, nil
@@ -8409,6 +9033,38 @@ func (ec *executionContext) _FlowBranch_verificationRequired(ctx context.Context
 }
 func (ec *executionContext) fieldContext_FlowBranch_verificationRequired(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("FlowBranch", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _FlowBranch_botProtection(ctx context.Context, field graphql.CollectedField, obj *tenant.Branch) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FlowBranch_botProtection(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.BotProtection, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *tenant.BotRequirement) graphql.Marshaler {
+			return ec.marshalOBotRequirement2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotRequirement(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_FlowBranch_botProtection(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "FlowBranch",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BotRequirement(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _FlowBranch_onFailure(ctx context.Context, field graphql.CollectedField, obj *tenant.Branch) (ret graphql.Marshaler) {
@@ -11022,6 +11678,199 @@ func (ec *executionContext) fieldContext_ImportUsersPayload_userErrors(_ context
 	return fc, nil
 }
 
+func (ec *executionContext) _LDAP_servers(ctx context.Context, field graphql.CollectedField, obj *tenant.LDAP) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LDAP_servers(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Servers, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []tenant.LDAPServer) graphql.Marshaler {
+			return ec.marshalNLDAPServer2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLDAPServerᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LDAP_servers(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LDAP",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LDAPServer(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LDAPServer_name(ctx context.Context, field graphql.CollectedField, obj *tenant.LDAPServer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LDAPServer_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LDAPServer_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LDAPServer", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LDAPServer_url(ctx context.Context, field graphql.CollectedField, obj *tenant.LDAPServer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LDAPServer_url(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.URL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LDAPServer_url(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LDAPServer", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LDAPServer_baseDn(ctx context.Context, field graphql.CollectedField, obj *tenant.LDAPServer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LDAPServer_baseDn(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.BaseDN, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LDAPServer_baseDn(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LDAPServer", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LDAPServer_searchFilterTemplate(ctx context.Context, field graphql.CollectedField, obj *tenant.LDAPServer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LDAPServer_searchFilterTemplate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SearchFilterTemplate, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LDAPServer_searchFilterTemplate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LDAPServer", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LDAPServer_userIdAttributeName(ctx context.Context, field graphql.CollectedField, obj *tenant.LDAPServer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LDAPServer_userIdAttributeName(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserIDAttributeName, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LDAPServer_userIdAttributeName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LDAPServer", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LDAPServer_startTls(ctx context.Context, field graphql.CollectedField, obj *tenant.LDAPServer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LDAPServer_startTls(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartTLS, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.StartTLS) graphql.Marshaler {
+			return ec.marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐStartTLS(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LDAPServer_startTls(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LDAPServer", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LDAPServer_caCertificates(ctx context.Context, field graphql.CollectedField, obj *tenant.LDAPServer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LDAPServer_caCertificates(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CACertificates, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LDAPServer_caCertificates(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LDAPServer", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _Limits_signupPerIp(ctx context.Context, field graphql.CollectedField, obj *tenant.Limits) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11394,6 +12243,38 @@ func (ec *executionContext) _Limits_passkeyPerIp(ctx context.Context, field grap
 	)
 }
 func (ec *executionContext) fieldContext_Limits_passkeyPerIp(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Limits",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Rate(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Limits_botProtectionPerIp(ctx context.Context, field graphql.CollectedField, obj *tenant.Limits) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Limits_botProtectionPerIp(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.BotProtectionPerIP, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.Rate) graphql.Marshaler {
+			return ec.marshalNRate2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐRate(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Limits_botProtectionPerIp(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "Limits",
 		Field:      field,
@@ -14876,6 +15757,73 @@ func (ec *executionContext) fieldContext_Mutation_updateVerification(ctx context
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_updateLdap(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateLdap(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateLdap(ctx, fc.Args["input"].(map[string]any))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				object, err := ec.unmarshalNObject2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐObject(ctx, "CONFIG")
+				if err != nil {
+					var zeroVal *EditConfigPayload
+					return zeroVal, err
+				}
+				action, err := ec.unmarshalNAction2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐAction(ctx, "WRITE")
+				if err != nil {
+					var zeroVal *EditConfigPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *EditConfigPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, object, action)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *EditConfigPayload) graphql.Marshaler {
+			return ec.marshalNEditConfigPayload2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐEditConfigPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateLdap(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EditConfigPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateLdap_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_updateRecovery(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -15345,6 +16293,73 @@ func (ec *executionContext) fieldContext_Mutation_updateLockout(ctx context.Cont
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_updateBotProtection(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateBotProtection(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateBotProtection(ctx, fc.Args["input"].(map[string]any))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				object, err := ec.unmarshalNObject2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐObject(ctx, "CONFIG")
+				if err != nil {
+					var zeroVal *EditConfigPayload
+					return zeroVal, err
+				}
+				action, err := ec.unmarshalNAction2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐAction(ctx, "WRITE")
+				if err != nil {
+					var zeroVal *EditConfigPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *EditConfigPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, object, action)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *EditConfigPayload) graphql.Marshaler {
+			return ec.marshalNEditConfigPayload2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐEditConfigPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateBotProtection(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EditConfigPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateBotProtection_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_updatePasskeys(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -15674,6 +16689,73 @@ func (ec *executionContext) fieldContext_Mutation_updateWeb(ctx context.Context,
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_updateWeb_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updateSelfService(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateSelfService(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateSelfService(ctx, fc.Args["input"].(map[string]any))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				object, err := ec.unmarshalNObject2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐObject(ctx, "CONFIG")
+				if err != nil {
+					var zeroVal *EditConfigPayload
+					return zeroVal, err
+				}
+				action, err := ec.unmarshalNAction2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐAction(ctx, "WRITE")
+				if err != nil {
+					var zeroVal *EditConfigPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *EditConfigPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, object, action)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *EditConfigPayload) graphql.Marshaler {
+			return ec.marshalNEditConfigPayload2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐEditConfigPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateSelfService(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EditConfigPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateSelfService_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -18338,6 +19420,29 @@ func (ec *executionContext) fieldContext_Plan_users(_ context.Context, field gra
 	return fc, nil
 }
 
+func (ec *executionContext) _Plan_missingSecrets(ctx context.Context, field graphql.CollectedField, obj *admin.Plan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Plan_missingSecrets(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MissingSecrets, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Plan_missingSecrets(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Plan", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _PreviewMessagePayload_message(ctx context.Context, field graphql.CollectedField, obj *PreviewMessagePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -20363,6 +21468,190 @@ func (ec *executionContext) _Seen_userAgent(ctx context.Context, field graphql.C
 }
 func (ec *executionContext) fieldContext_Seen_userAgent(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Seen", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SelfService_loginUrl(ctx context.Context, field graphql.CollectedField, obj *tenant.SelfService) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SelfService_loginUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LoginURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SelfService_loginUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SelfService", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SelfService_registrationUrl(ctx context.Context, field graphql.CollectedField, obj *tenant.SelfService) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SelfService_registrationUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RegistrationURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SelfService_registrationUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SelfService", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SelfService_recoveryUrl(ctx context.Context, field graphql.CollectedField, obj *tenant.SelfService) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SelfService_recoveryUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RecoveryURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SelfService_recoveryUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SelfService", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SelfService_verificationUrl(ctx context.Context, field graphql.CollectedField, obj *tenant.SelfService) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SelfService_verificationUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.VerificationURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SelfService_verificationUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SelfService", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SelfService_settingsUrl(ctx context.Context, field graphql.CollectedField, obj *tenant.SelfService) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SelfService_settingsUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SettingsURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SelfService_settingsUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SelfService", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SelfService_errorUrl(ctx context.Context, field graphql.CollectedField, obj *tenant.SelfService) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SelfService_errorUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ErrorURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SelfService_errorUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SelfService", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SelfService_defaultReturnUrl(ctx context.Context, field graphql.CollectedField, obj *tenant.SelfService) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SelfService_defaultReturnUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DefaultReturnURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SelfService_defaultReturnUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SelfService", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SelfService_verifyAfterRegistration(ctx context.Context, field graphql.CollectedField, obj *tenant.SelfService) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SelfService_verifyAfterRegistration(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.VerifyAfterRegistration, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SelfService_verifyAfterRegistration(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SelfService", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
 func (ec *executionContext) _SendTestMessagePayload_sent(ctx context.Context, field graphql.CollectedField, obj *SendTestMessagePayload) (ret graphql.Marshaler) {
@@ -24774,6 +26063,29 @@ func (ec *executionContext) fieldContext_Web_allowedOrigins(_ context.Context, f
 	return graphql.NewScalarFieldContext("Web", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _Web_returnUrls(ctx context.Context, field graphql.CollectedField, obj *tenant.Web) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Web_returnUrls(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ReturnURLs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Web_returnUrls(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Web", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) ___Directive_name(ctx context.Context, field graphql.CollectedField, obj *introspection.Directive) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -26049,6 +27361,134 @@ func (ec *executionContext) unmarshalInputAuditFilter(ctx context.Context, obj a
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputBotProviderInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"type", "siteKey"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "type":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("type"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["type"] = data
+		case "siteKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("siteKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["siteKey"] = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputBotRequirementInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"mode"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "mode":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("mode"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["mode"] = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputBotRequirementsInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"signupOrLogin", "accountRecovery", "password", "oobOtpEmail", "oobOtpSms"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "signupOrLogin":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("signupOrLogin"))
+			data, err := ec.unmarshalOBotRequirementInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["signupOrLogin"] = data
+		case "accountRecovery":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("accountRecovery"))
+			data, err := ec.unmarshalOBotRequirementInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["accountRecovery"] = data
+		case "password":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("password"))
+			data, err := ec.unmarshalOBotRequirementInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["password"] = data
+		case "oobOtpEmail":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("oobOtpEmail"))
+			data, err := ec.unmarshalOBotRequirementInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["oobOtpEmail"] = data
+		case "oobOtpSms":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("oobOtpSms"))
+			data, err := ec.unmarshalOBotRequirementInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["oobOtpSms"] = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputBranchLinkingInput(ctx context.Context, obj any) (map[string]any, error) {
 	var it map[string]any
 	if obj == nil {
@@ -26823,7 +28263,7 @@ func (ec *executionContext) unmarshalInputFlowBranchInput(ctx context.Context, o
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"identification", "authentication", "setting", "targetStep", "signupFlow", "loginFlow", "verificationRequired", "onFailure", "accountLinking", "steps"}
+	fieldsInOrder := [...]string{"identification", "authentication", "setting", "targetStep", "signupFlow", "loginFlow", "verificationRequired", "botProtection", "onFailure", "accountLinking", "steps"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -26880,6 +28320,13 @@ func (ec *executionContext) unmarshalInputFlowBranchInput(ctx context.Context, o
 				return it, err
 			}
 			it["verificationRequired"] = data
+		case "botProtection":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("botProtection"))
+			data, err := ec.unmarshalOBotRequirementInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["botProtection"] = data
 		case "onFailure":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("onFailure"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -27300,6 +28747,79 @@ func (ec *executionContext) unmarshalInputImportUsersInput(ctx context.Context, 
 				return it, err
 			}
 			it.DryRun = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputLDAPServerInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "url", "baseDn", "searchFilterTemplate", "userIdAttributeName", "startTls", "caCertificates"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["name"] = data
+		case "url":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("url"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["url"] = data
+		case "baseDn":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("baseDn"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["baseDn"] = data
+		case "searchFilterTemplate":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("searchFilterTemplate"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["searchFilterTemplate"] = data
+		case "userIdAttributeName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("userIdAttributeName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["userIdAttributeName"] = data
+		case "startTls":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("startTls"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["startTls"] = data
+		case "caCertificates":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("caCertificates"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["caCertificates"] = data
 		}
 	}
 	return it, nil
@@ -29497,6 +31017,100 @@ func (ec *executionContext) unmarshalInputUpdateAuthenticatorsInput(ctx context.
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputUpdateBotProtectionInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "enabled", "provider", "verifyUrl", "hostnames", "requirements"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "tenant":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tenant"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["tenant"] = data
+		case "expectedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["expectedVersion"] = data
+		case "autoPublish":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("autoPublish"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["autoPublish"] = data
+		case "message":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("message"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["message"] = data
+		case "force":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("force"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["force"] = data
+		case "enabled":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("enabled"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["enabled"] = data
+		case "provider":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("provider"))
+			data, err := ec.unmarshalOBotProviderInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["provider"] = data
+		case "verifyUrl":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("verifyUrl"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["verifyUrl"] = data
+		case "hostnames":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("hostnames"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["hostnames"] = data
+		case "requirements":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("requirements"))
+			data, err := ec.unmarshalOBotRequirementsInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["requirements"] = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputUpdateFlowsInput(ctx context.Context, obj any) (map[string]any, error) {
 	var it map[string]any
 	if obj == nil {
@@ -29758,6 +31372,72 @@ func (ec *executionContext) unmarshalInputUpdateIdentificationsInput(ctx context
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputUpdateLdapInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "servers"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "tenant":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tenant"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["tenant"] = data
+		case "expectedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["expectedVersion"] = data
+		case "autoPublish":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("autoPublish"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["autoPublish"] = data
+		case "message":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("message"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["message"] = data
+		case "force":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("force"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["force"] = data
+		case "servers":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("servers"))
+			data, err := ec.unmarshalOLDAPServerInput2ᚕmapᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["servers"] = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputUpdateLimitsInput(ctx context.Context, obj any) (map[string]any, error) {
 	var it map[string]any
 	if obj == nil {
@@ -29769,7 +31449,7 @@ func (ec *executionContext) unmarshalInputUpdateLimitsInput(ctx context.Context,
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "signupPerIp", "identifyPerIp", "passwordPerIp", "passwordPerUserPerIp", "totpPerIp", "totpPerUserPerIp", "otpPerIp", "otpPerUserPerIp", "recoveryCodePerIp", "recoveryCodePerUserPerIp", "signupAnonymousPerIp", "passkeyPerIp", "sendEmailPerTarget", "sendEmailPerIp", "sendEmailPerTenant", "sendSmsPerTarget", "sendSmsPerIp", "sendSmsPerTenant"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "signupPerIp", "identifyPerIp", "passwordPerIp", "passwordPerUserPerIp", "totpPerIp", "totpPerUserPerIp", "otpPerIp", "otpPerUserPerIp", "recoveryCodePerIp", "recoveryCodePerUserPerIp", "signupAnonymousPerIp", "passkeyPerIp", "botProtectionPerIp", "sendEmailPerTarget", "sendEmailPerIp", "sendEmailPerTenant", "sendSmsPerTarget", "sendSmsPerIp", "sendSmsPerTenant"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -29896,6 +31576,13 @@ func (ec *executionContext) unmarshalInputUpdateLimitsInput(ctx context.Context,
 				return it, err
 			}
 			it["passkeyPerIp"] = data
+		case "botProtectionPerIp":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("botProtectionPerIp"))
+			data, err := ec.unmarshalORateInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["botProtectionPerIp"] = data
 		case "sendEmailPerTarget":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sendEmailPerTarget"))
 			data, err := ec.unmarshalORateInput2map(ctx, v)
@@ -30737,6 +32424,121 @@ func (ec *executionContext) unmarshalInputUpdateRecoveryInput(ctx context.Contex
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputUpdateSelfServiceInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "loginUrl", "registrationUrl", "recoveryUrl", "verificationUrl", "settingsUrl", "errorUrl", "defaultReturnUrl", "verifyAfterRegistration"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "tenant":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tenant"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["tenant"] = data
+		case "expectedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["expectedVersion"] = data
+		case "autoPublish":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("autoPublish"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["autoPublish"] = data
+		case "message":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("message"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["message"] = data
+		case "force":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("force"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["force"] = data
+		case "loginUrl":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("loginUrl"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["loginUrl"] = data
+		case "registrationUrl":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("registrationUrl"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["registrationUrl"] = data
+		case "recoveryUrl":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("recoveryUrl"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["recoveryUrl"] = data
+		case "verificationUrl":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("verificationUrl"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["verificationUrl"] = data
+		case "settingsUrl":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("settingsUrl"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["settingsUrl"] = data
+		case "errorUrl":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("errorUrl"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["errorUrl"] = data
+		case "defaultReturnUrl":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("defaultReturnUrl"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["defaultReturnUrl"] = data
+		case "verifyAfterRegistration":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("verifyAfterRegistration"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["verifyAfterRegistration"] = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputUpdateSessionsInput(ctx context.Context, obj any) (map[string]any, error) {
 	var it map[string]any
 	if obj == nil {
@@ -31097,7 +32899,7 @@ func (ec *executionContext) unmarshalInputUpdateWebInput(ctx context.Context, ob
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "allowedOrigins"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "allowedOrigins", "returnUrls"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -31147,6 +32949,13 @@ func (ec *executionContext) unmarshalInputUpdateWebInput(ctx context.Context, ob
 				return it, err
 			}
 			it["allowedOrigins"] = data
+		case "returnUrls":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("returnUrls"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["returnUrls"] = data
 		}
 	}
 	return it, nil
@@ -32031,6 +33840,203 @@ func (ec *executionContext) _Authenticators(ctx context.Context, sel ast.Selecti
 	return out
 }
 
+var botProtectionImplementors = []string{"BotProtection"}
+
+func (ec *executionContext) _BotProtection(ctx context.Context, sel ast.SelectionSet, obj *tenant.BotProtection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, botProtectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("BotProtection")
+		case "enabled":
+			out.Values[i] = ec._BotProtection_enabled(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "provider":
+			out.Values[i] = ec._BotProtection_provider(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "verifyUrl":
+			out.Values[i] = ec._BotProtection_verifyUrl(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "hostnames":
+			out.Values[i] = ec._BotProtection_hostnames(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "requirements":
+			out.Values[i] = ec._BotProtection_requirements(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var botProviderImplementors = []string{"BotProvider"}
+
+func (ec *executionContext) _BotProvider(ctx context.Context, sel ast.SelectionSet, obj *tenant.BotProvider) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, botProviderImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("BotProvider")
+		case "type":
+			out.Values[i] = ec._BotProvider_type(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "siteKey":
+			out.Values[i] = ec._BotProvider_siteKey(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var botRequirementImplementors = []string{"BotRequirement"}
+
+func (ec *executionContext) _BotRequirement(ctx context.Context, sel ast.SelectionSet, obj *tenant.BotRequirement) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, botRequirementImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("BotRequirement")
+		case "mode":
+			out.Values[i] = ec._BotRequirement_mode(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var botRequirementsImplementors = []string{"BotRequirements"}
+
+func (ec *executionContext) _BotRequirements(ctx context.Context, sel ast.SelectionSet, obj *tenant.BotRequirements) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, botRequirementsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("BotRequirements")
+		case "signupOrLogin":
+			out.Values[i] = ec._BotRequirements_signupOrLogin(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "accountRecovery":
+			out.Values[i] = ec._BotRequirements_accountRecovery(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "password":
+			out.Values[i] = ec._BotRequirements_password(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "oobOtpEmail":
+			out.Values[i] = ec._BotRequirements_oobOtpEmail(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "oobOtpSms":
+			out.Values[i] = ec._BotRequirements_oobOtpSms(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var branchLinkingImplementors = []string{"BranchLinking"}
 
 func (ec *executionContext) _BranchLinking(ctx context.Context, sel ast.SelectionSet, obj *tenant.BranchLinking) graphql.Marshaler {
@@ -32212,6 +34218,11 @@ func (ec *executionContext) _Config(ctx context.Context, sel ast.SelectionSet, o
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "ldap":
+			out.Values[i] = ec._Config_ldap(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "recovery":
 			out.Values[i] = ec._Config_recovery(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -32247,6 +34258,11 @@ func (ec *executionContext) _Config(ctx context.Context, sel ast.SelectionSet, o
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "botProtection":
+			out.Values[i] = ec._Config_botProtection(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "passkeys":
 			out.Values[i] = ec._Config_passkeys(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -32269,6 +34285,11 @@ func (ec *executionContext) _Config(ctx context.Context, sel ast.SelectionSet, o
 			}
 		case "web":
 			out.Values[i] = ec._Config_web(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "selfService":
+			out.Values[i] = ec._Config_selfService(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -33553,6 +35574,11 @@ func (ec *executionContext) _FlowBranch(ctx context.Context, sel ast.SelectionSe
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "botProtection":
+			out.Values[i] = ec._FlowBranch_botProtection(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "onFailure":
 			out.Values[i] = ec._FlowBranch_onFailure(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -34734,6 +36760,112 @@ func (ec *executionContext) _ImportUsersPayload(ctx context.Context, sel ast.Sel
 	return out
 }
 
+var lDAPImplementors = []string{"LDAP"}
+
+func (ec *executionContext) _LDAP(ctx context.Context, sel ast.SelectionSet, obj *tenant.LDAP) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, lDAPImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LDAP")
+		case "servers":
+			out.Values[i] = ec._LDAP_servers(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var lDAPServerImplementors = []string{"LDAPServer"}
+
+func (ec *executionContext) _LDAPServer(ctx context.Context, sel ast.SelectionSet, obj *tenant.LDAPServer) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, lDAPServerImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LDAPServer")
+		case "name":
+			out.Values[i] = ec._LDAPServer_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "url":
+			out.Values[i] = ec._LDAPServer_url(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "baseDn":
+			out.Values[i] = ec._LDAPServer_baseDn(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "searchFilterTemplate":
+			out.Values[i] = ec._LDAPServer_searchFilterTemplate(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "userIdAttributeName":
+			out.Values[i] = ec._LDAPServer_userIdAttributeName(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "startTls":
+			out.Values[i] = ec._LDAPServer_startTls(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "caCertificates":
+			out.Values[i] = ec._LDAPServer_caCertificates(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var limitsImplementors = []string{"Limits"}
 
 func (ec *executionContext) _Limits(ctx context.Context, sel ast.SelectionSet, obj *tenant.Limits) graphql.Marshaler {
@@ -34803,6 +36935,11 @@ func (ec *executionContext) _Limits(ctx context.Context, sel ast.SelectionSet, o
 			}
 		case "passkeyPerIp":
 			out.Values[i] = ec._Limits_passkeyPerIp(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "botProtectionPerIp":
+			out.Values[i] = ec._Limits_botProtectionPerIp(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -35834,6 +37971,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "updateLdap":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateLdap(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "updateRecovery":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_updateRecovery(ctx, field)
@@ -35883,6 +38027,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "updateBotProtection":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateBotProtection(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "updatePasskeys":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_updatePasskeys(ctx, field)
@@ -35914,6 +38065,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "updateWeb":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_updateWeb(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "updateSelfService":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateSelfService(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -36749,6 +38907,11 @@ func (ec *executionContext) _Plan(ctx context.Context, sel ast.SelectionSet, obj
 			}
 		case "users":
 			out.Values[i] = ec._Plan_users(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "missingSecrets":
+			out.Values[i] = ec._Plan_missingSecrets(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -37984,6 +40147,79 @@ func (ec *executionContext) _Seen(ctx context.Context, sel ast.SelectionSet, obj
 			}
 		case "userAgent":
 			out.Values[i] = ec._Seen_userAgent(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var selfServiceImplementors = []string{"SelfService"}
+
+func (ec *executionContext) _SelfService(ctx context.Context, sel ast.SelectionSet, obj *tenant.SelfService) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, selfServiceImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SelfService")
+		case "loginUrl":
+			out.Values[i] = ec._SelfService_loginUrl(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "registrationUrl":
+			out.Values[i] = ec._SelfService_registrationUrl(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "recoveryUrl":
+			out.Values[i] = ec._SelfService_recoveryUrl(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "verificationUrl":
+			out.Values[i] = ec._SelfService_verificationUrl(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "settingsUrl":
+			out.Values[i] = ec._SelfService_settingsUrl(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "errorUrl":
+			out.Values[i] = ec._SelfService_errorUrl(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "defaultReturnUrl":
+			out.Values[i] = ec._SelfService_defaultReturnUrl(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "verifyAfterRegistration":
+			out.Values[i] = ec._SelfService_verifyAfterRegistration(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -40382,6 +42618,11 @@ func (ec *executionContext) _Web(ctx context.Context, sel ast.SelectionSet, obj 
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "returnUrls":
+			out.Values[i] = ec._Web_returnUrls(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -41059,6 +43300,22 @@ func (ec *executionContext) marshalNBoolean2bool(ctx context.Context, sel ast.Se
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) marshalNBotProtection2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotProtection(ctx context.Context, sel ast.SelectionSet, v tenant.BotProtection) graphql.Marshaler {
+	return ec._BotProtection(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNBotProvider2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotProvider(ctx context.Context, sel ast.SelectionSet, v tenant.BotProvider) graphql.Marshaler {
+	return ec._BotProvider(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNBotRequirement2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotRequirement(ctx context.Context, sel ast.SelectionSet, v tenant.BotRequirement) graphql.Marshaler {
+	return ec._BotRequirement(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNBotRequirements2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotRequirements(ctx context.Context, sel ast.SelectionSet, v tenant.BotRequirements) graphql.Marshaler {
+	return ec._BotRequirements(ctx, sel, &v)
 }
 
 func (ec *executionContext) marshalNChange2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚋdocumentᚐChange(ctx context.Context, sel ast.SelectionSet, v document.Change) graphql.Marshaler {
@@ -42045,6 +44302,35 @@ func (ec *executionContext) marshalNJSON2encodingᚋjsonᚐRawMessage(ctx contex
 	return res
 }
 
+func (ec *executionContext) marshalNLDAP2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLDAP(ctx context.Context, sel ast.SelectionSet, v tenant.LDAP) graphql.Marshaler {
+	return ec._LDAP(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNLDAPServer2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLDAPServer(ctx context.Context, sel ast.SelectionSet, v tenant.LDAPServer) graphql.Marshaler {
+	return ec._LDAPServer(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNLDAPServer2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLDAPServerᚄ(ctx context.Context, sel ast.SelectionSet, v []tenant.LDAPServer) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNLDAPServer2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLDAPServer(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNLDAPServerInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputLDAPServerInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNLimits2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLimits(ctx context.Context, sel ast.SelectionSet, v tenant.Limits) graphql.Marshaler {
 	return ec._Limits(ctx, sel, &v)
 }
@@ -42830,6 +45116,10 @@ func (ec *executionContext) marshalNSeen2githubᚗcomᚋusherᚑidᚋusherᚋten
 	return ec._Seen(ctx, sel, &v)
 }
 
+func (ec *executionContext) marshalNSelfService2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐSelfService(ctx context.Context, sel ast.SelectionSet, v tenant.SelfService) graphql.Marshaler {
+	return ec._SelfService(ctx, sel, &v)
+}
+
 func (ec *executionContext) unmarshalNSendTestMessageInput2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐSendTestMessageInput(ctx context.Context, v any) (SendTestMessageInput, error) {
 	res, err := ec.unmarshalInputSendTestMessageInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -42974,20 +45264,43 @@ func (ec *executionContext) marshalNSignInOutcome2githubᚗcomᚋusherᚑidᚋus
 
 var (
 	unmarshalNSignInOutcome2githubᚗcomᚋusherᚑidᚋusherᚋflowengineᚋadminᚐSignInOutcome = map[string]admin.SignInOutcome{
-		"ACCEPTED": admin.Accepted,
-		"SENT":     admin.Sent,
-		"REFUSED":  admin.Refused,
-		"APPROVED": admin.Approved,
-		"FINISHED": admin.Ended,
+		"ACCEPTED":  admin.Accepted,
+		"SENT":      admin.Sent,
+		"REFUSED":   admin.Refused,
+		"APPROVED":  admin.Approved,
+		"FINISHED":  admin.Ended,
+		"COMPLETE":  admin.Completed,
+		"CANCELLED": admin.Cancelled,
+		"EXPIRED":   admin.Expired,
 	}
 	marshalNSignInOutcome2githubᚗcomᚋusherᚑidᚋusherᚋflowengineᚋadminᚐSignInOutcome = map[admin.SignInOutcome]string{
-		admin.Accepted: "ACCEPTED",
-		admin.Sent:     "SENT",
-		admin.Refused:  "REFUSED",
-		admin.Approved: "APPROVED",
-		admin.Ended:    "FINISHED",
+		admin.Accepted:  "ACCEPTED",
+		admin.Sent:      "SENT",
+		admin.Refused:   "REFUSED",
+		admin.Approved:  "APPROVED",
+		admin.Ended:     "FINISHED",
+		admin.Completed: "COMPLETE",
+		admin.Cancelled: "CANCELLED",
+		admin.Expired:   "EXPIRED",
 	}
 )
+
+func (ec *executionContext) unmarshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotMode(ctx context.Context, v any) (tenant.BotMode, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := tenant.BotMode(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotMode(ctx context.Context, sel ast.SelectionSet, v tenant.BotMode) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
 
 func (ec *executionContext) unmarshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐCodeForm(ctx context.Context, v any) (tenant.CodeForm, error) {
 	tmp, err := graphql.UnmarshalString(v)
@@ -43115,6 +45428,23 @@ func (ec *executionContext) unmarshalNString2githubᚗcomᚋusherᚑidᚋusher�
 }
 
 func (ec *executionContext) marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐSecondaryMode(ctx context.Context, sel ast.SelectionSet, v tenant.SecondaryMode) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐStartTLS(ctx context.Context, v any) (tenant.StartTLS, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := tenant.StartTLS(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐStartTLS(ctx context.Context, sel ast.SelectionSet, v tenant.StartTLS) graphql.Marshaler {
 	_ = sel
 	res := graphql.MarshalString(string(v))
 	if res == graphql.Null {
@@ -43409,6 +45739,11 @@ func (ec *executionContext) unmarshalNUpdateAuthenticatorsInput2map(ctx context.
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNUpdateBotProtectionInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputUpdateBotProtectionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNUpdateFlowsInput2map(ctx context.Context, v any) (map[string]any, error) {
 	res, err := ec.unmarshalInputUpdateFlowsInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -43421,6 +45756,11 @@ func (ec *executionContext) unmarshalNUpdateHooksInput2map(ctx context.Context, 
 
 func (ec *executionContext) unmarshalNUpdateIdentificationsInput2map(ctx context.Context, v any) (map[string]any, error) {
 	res, err := ec.unmarshalInputUpdateIdentificationsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUpdateLdapInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputUpdateLdapInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -43466,6 +45806,11 @@ func (ec *executionContext) unmarshalNUpdatePasswordPolicyInput2map(ctx context.
 
 func (ec *executionContext) unmarshalNUpdateRecoveryInput2map(ctx context.Context, v any) (map[string]any, error) {
 	res, err := ec.unmarshalInputUpdateRecoveryInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUpdateSelfServiceInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputUpdateSelfServiceInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -43922,6 +46267,37 @@ func (ec *executionContext) marshalOBoolean2ᚖbool(ctx context.Context, sel ast
 	return res
 }
 
+func (ec *executionContext) unmarshalOBotProviderInput2map(ctx context.Context, v any) (map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputBotProviderInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOBotRequirement2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotRequirement(ctx context.Context, sel ast.SelectionSet, v *tenant.BotRequirement) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._BotRequirement(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOBotRequirementInput2map(ctx context.Context, v any) (map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputBotRequirementInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOBotRequirementsInput2map(ctx context.Context, v any) (map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputBotRequirementsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalOBranchLinking2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBranchLinking(ctx context.Context, sel ast.SelectionSet, v *tenant.BranchLinking) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -44322,6 +46698,23 @@ func (ec *executionContext) marshalOJSON2interface(ctx context.Context, sel ast.
 	_ = ctx
 	res := MarshalAny(v)
 	return res
+}
+
+func (ec *executionContext) unmarshalOLDAPServerInput2ᚕmapᚄ(ctx context.Context, v any) ([]map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]map[string]any, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNLDAPServerInput2map(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
 }
 
 func (ec *executionContext) unmarshalOLinkingOverrideInput2ᚕmapᚄ(ctx context.Context, v any) ([]map[string]any, error) {

@@ -56,6 +56,10 @@ func (r *mutationResolver) UpdateVerification(ctx context.Context, input map[str
 	return r.editSection(ctx, "verification", input)
 }
 
+func (r *mutationResolver) UpdateLdap(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
+	return r.editSection(ctx, "ldap", input)
+}
+
 func (r *mutationResolver) UpdateRecovery(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
 	return r.editSection(ctx, "recovery", input)
 }
@@ -84,6 +88,10 @@ func (r *mutationResolver) UpdateLockout(ctx context.Context, input map[string]a
 	return r.editSection(ctx, "lockout", input)
 }
 
+func (r *mutationResolver) UpdateBotProtection(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
+	return r.editSection(ctx, "bot_protection", input)
+}
+
 func (r *mutationResolver) UpdatePasskeys(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
 	return r.editSection(ctx, "passkeys", input)
 }
@@ -102,6 +110,10 @@ func (r *mutationResolver) UpdateHooks(ctx context.Context, input map[string]any
 
 func (r *mutationResolver) UpdateWeb(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
 	return r.editSection(ctx, "web", input)
+}
+
+func (r *mutationResolver) UpdateSelfService(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
+	return r.editSection(ctx, "self_service", input)
 }
 
 func (r *Resolver) Config() ConfigResolver { return &configResolver{r} }

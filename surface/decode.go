@@ -18,9 +18,10 @@ const (
 	MaxDepth = 16       // of arrays and objects in one another
 )
 
-// decode reads the body of a request into a struct. Keys that the struct
-// doesn't have are ignored; everything else that doesn't fit is refused.
-func (q *Request) decode(into any) error {
+// Decode reads the body of a request, a JSON object, into a struct or a map. Keys
+// that the struct doesn't have are ignored; everything else that doesn't fit is
+// refused.
+func (q *Request) Decode(into any) error {
 	if err := q.wantJSON(); err != nil {
 		return err
 	}

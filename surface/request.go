@@ -57,6 +57,9 @@ func (d *Door) open(w http.ResponseWriter, r *http.Request) *Request {
 // SetCookie adds a cookie to the answer.
 func (q *Request) SetCookie(c *http.Cookie) { http.SetCookie(q.answer, c) }
 
+// Say adds a header to the answer.
+func (q *Request) Say(name, value string) { q.answer.Header().Set(name, value) }
+
 // CheckOrigin refuses a request that carries a cookie and was sent by a page of
 // another origin: the Origin header must be this host or one the tenant lists;
 // where there is none, Sec-Fetch-Site must not say otherwise.

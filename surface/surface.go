@@ -31,8 +31,8 @@ type Options struct {
 	Metrics        *Metrics
 }
 
-// Dialect is how a door says no: the status and the body of a refusal. beside
-// is what the handler returned along with the error; often nil.
+// Dialect is how a door says no: the status and the body of a refusal, or an
+// [Answer]. beside is what the handler returned along with the error; often nil.
 type Dialect func(e *tenant.Error, requestID string, beside any) (status int, body any)
 
 // Door makes HTTP handlers for one surface.
@@ -50,12 +50,19 @@ func NewDoor(name string, refuse Dialect, o Options) *Door {
 // Handler answers a request with a body to be written as JSON, or an error.
 type Handler func(q *Request) (any, error)
 
+// Answer is a body with a status of its own; any other body has 200.
+type Answer struct {
+	Status   int
+	Location string // of a redirect, and of what was made (RFC 9110 section 10.2.2); "" for none
+	Body     any
+}
+
 // JSON makes a handler that takes a JSON object. What it returns beside an
 // error is handed to the dialect.
 func JSON[In, Out any](d *Door, fn func(q *Request, in *In) (*Out, error)) http.HandlerFunc {
 	return d.Handle(func(q *Request) (any, error) {
 		in := new(In)
-		if err := q.decode(in); err != nil {
+		if err := q.Decode(in); err != nil {
 			return nil, err
 		}
 		out, err := fn(q, in)
@@ -108,7 +115,12 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, route string, h Han
 			w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110 section 11.6.1 wants one
 		}
 	}
-	if body == nil {
+	if a, ok := body.(Answer); ok {
+		status, body = a.Status, a.Body
+		if a.Location != "" {
+			w.Header().Set("Location", a.Location)
+		}
+	} else if body == nil {
 		status = http.StatusNoContent
 	}
 	if raw, ok := body.(answered); ok {
@@ -168,8 +180,8 @@ func (d *Door) cors(q *Request) (preflight bool, err error) {
 	h.Set("Access-Control-Allow-Origin", origin)
 	h.Set("Access-Control-Allow-Credentials", "true")
 	if preflight {
-		h.Set("Access-Control-Allow-Methods", "GET, POST")
-		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id")
+		h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
+		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, X-authentik-CSRF, X-CSRF-Token, X-Request-Id, X-Session-Token")
 		h.Set("Access-Control-Max-Age", "600")
 	} else {
 		h.Set("Access-Control-Expose-Headers", "Retry-After, X-Request-Id")
@@ -213,9 +225,9 @@ func (d *Door) log(q *Request, route string, status int, took time.Duration, e *
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// write sends a body as JSON; none with status 204.
+// write sends a body as JSON; nil for none.
 func write(w http.ResponseWriter, status int, body any) {
-	if status == http.StatusNoContent {
+	if body == nil {
 		w.WriteHeader(status)
 		return
 	}

@@ -76,7 +76,7 @@ func FuzzDecode(f *testing.F) {
 		r := httptest.NewRequestWithContext(t.Context(), "POST", "/", strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
 		q := &Request{Request: r, answer: httptest.NewRecorder()}
-		err := q.decode(new(struct {
+		err := q.Decode(new(struct {
 			A string `json:"a"`
 			C []struct {
 				D int `json:"d"`

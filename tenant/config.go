@@ -15,6 +15,7 @@ type Config struct {
 	OAuthProviders  []OAuthProvider `json:"oauth_providers" jsonschema:"maxItems=50" jsonschema_description:"OAuth 2.0 and OpenID providers that users may come from. Their client secrets are kept apart, sealed."`
 	OTP             OTP             `json:"otp" jsonschema_description:"How one-time codes and links are made."`
 	Verification    Verification    `json:"verification" jsonschema_description:"Which addresses a new user has to verify, and how long the verification flows take."`
+	LDAP            LDAP            `json:"ldap" jsonschema_description:"Directories at which users may prove themselves. Whom they are searched as is kept apart, sealed."`
 	Recovery        Recovery        `json:"recovery" jsonschema_description:"How users who lost their password get in again."`
 	Accounts        Accounts        `json:"accounts" jsonschema_description:"Who may have an account and what strangers may learn."`
 	AccountLinking  AccountLinking  `json:"account_linking" jsonschema_description:"What happens when somebody signs up as who is somebody's already."`
@@ -22,16 +23,18 @@ type Config struct {
 	Sessions        Sessions        `json:"sessions" jsonschema_description:"How long users stay signed in."`
 	Limits          Limits          `json:"limits" jsonschema_description:"How often things may be tried. Where a credential is checked only failures count."`
 	Lockout         Lockout         `json:"lockout" jsonschema_description:"When a user is locked out after failed tries, and for how long."`
+	BotProtection   BotProtection   `json:"bot_protection" jsonschema_description:"Where users have to show that they are no program."`
 	Passkeys        Passkeys        `json:"passkeys" jsonschema_description:"For whom passkeys are made and how they are checked."`
 	Messaging       Messaging       `json:"messaging" jsonschema_description:"How messages reach users and what they say."`
 	TestMode        TestMode        `json:"test_mode" jsonschema_description:"Fixed codes and suppressed messages, for trying things out. Never for real users."`
 	Hooks           Hooks           `json:"hooks" jsonschema_description:"Services of the tenant that are asked before something happens, and told when it has."`
-	Web             Web             `json:"web" jsonschema_description:"Which browsers' origins may call the flow API."`
+	Web             Web             `json:"web" jsonschema_description:"Which browsers' origins may call the APIs, and where browsers may be sent back to."`
+	SelfService     SelfService     `json:"self_service" jsonschema_description:"The pages that show the flows of the self-service API."`
 }
 
 // Identifications says how users may say who they are, in the order shown.
 type Identifications struct {
-	Enabled []string `json:"enabled" jsonschema:"enum=email,enum=phone,enum=username,enum=oauth,enum=passkey,enum=anonymous,enum=select_account,uniqueItems=true" jsonschema_description:"The ways to identify, in the order they are offered."`
+	Enabled []string `json:"enabled" jsonschema:"enum=email,enum=phone,enum=username,enum=oauth,enum=ldap,enum=passkey,enum=anonymous,enum=select_account,uniqueItems=true" jsonschema_description:"The ways to identify, in the order they are offered."`
 }
 
 // Authenticators says with what users may prove it.
@@ -107,9 +110,11 @@ type Sessions struct {
 	EndOthersOnPasswordChange bool `json:"end_others_on_password_change" jsonschema_description:"Whether a password changed in a settings flow ends the user's other sessions."`
 }
 
-// Web says which browsers' origins may call the flow API.
+// Web says which browsers' origins may call the APIs, and where browsers may be
+// sent back to.
 type Web struct {
 	AllowedOrigins []string `json:"allowed_origins" jsonschema:"maxItems=100,uniqueItems=true" jsonschema_description:"Origins (RFC 6454) that CORS admits, such as https://app.example.com."`
+	ReturnURLs     []string `json:"return_urls" jsonschema:"maxItems=100,uniqueItems=true" jsonschema_description:"Where a browser may ask to be sent after a flow: a URL such as https://app.example.com/welcome, and everything below its path."`
 }
 
 // DefaultConfig is what a new tenant starts with: e-mail and password, with
@@ -140,11 +145,13 @@ func DefaultConfig() *Config {
 		},
 		OAuthProviders: []OAuthProvider{},
 		AccountLinking: AccountLinking{OAuth: []OAuthLinking{}, LoginID: []LoginIDLinking{}},
+		LDAP:           LDAP{Servers: []LDAPServer{}},
 		Accounts:       Accounts{PublicSignup: true},
 		Flows:          Flows{LifetimeSeconds: 20 * 60, MaxLifetimeSeconds: 60 * 60},
 		Sessions:       Sessions{LifetimeSeconds: 14 * 24 * 3600, IdleTimeoutSeconds: 24 * 3600, PrivilegedSeconds: 15 * 60, EndOthersOnPasswordChange: true},
 		Limits:         DefaultLimits(),
 		Lockout:        DefaultLockout(),
+		BotProtection:  DefaultBotProtection(),
 		Passkeys:       Passkeys{UserVerification: VerificationRequired, ExtraOrigins: []string{}},
 		Messaging: Messaging{
 			Email:     EmailSender{Provider: "platform", SMTP: SMTPServer{Port: 587, Security: "starttls"}},
@@ -154,6 +161,7 @@ func DefaultConfig() *Config {
 			Templates: []MessageTemplate{},
 		},
 		TestMode: TestMode{FixedCodes: []FixedCode{}, Suppressed: []Suppression{}},
-		Hooks:    Hooks{Endpoints: []HookEndpoint{}}, Web: Web{AllowedOrigins: []string{}},
+		Hooks:    Hooks{Endpoints: []HookEndpoint{}}, Web: Web{AllowedOrigins: []string{}, ReturnURLs: []string{}},
+		SelfService: SelfService{VerifyAfterRegistration: true},
 	}
 }

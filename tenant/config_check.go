@@ -16,9 +16,12 @@ func CheckConfig(cfg *Config) []Problem {
 	}
 	checkProviders(cfg, add)
 	checkLinking(cfg, add)
+	checkLDAP(cfg, add)
+	checkBotProtection(&cfg.BotProtection, add)
 	checkMessaging(&cfg.Messaging, add)
 	checkTestMode(&cfg.TestMode, add)
 	checkHooks(&cfg.Hooks, add)
+	checkSelfService(cfg, add)
 	if until := cfg.Authenticators.SecondaryGraceUntil; until != "" && cfg.Authenticators.Grace().IsZero() {
 		add("/authenticators/secondary_grace_until", "WrongForm", "want a time such as 2027-01-31T00:00:00Z (RFC 3339), or nothing")
 	}

@@ -27,6 +27,7 @@ type Store interface {
 	HookStore
 	AdminReader
 	AuditStore
+	ErrorStore
 
 	// Change runs fn in one transaction, which must call Tx.Audit at least once.
 	// fn may run again when the database asks for a retry, so it keeps no
@@ -174,6 +175,9 @@ type RunStore interface {
 	// What it kept survives the death of the process; when the move
 	// finishes the run or makes a user or a session, also the loss of power.
 	Commit(ctx context.Context, c *Commit) error
+	// CompleteRun notes that what a finished run made was used. It changes
+	// nothing about any other run.
+	CompleteRun(ctx context.Context, tenantID, id string, at time.Time) error
 	Run(ctx context.Context, tenantID, id string) (*Run, error) // ErrNotFound
 	// Runs lists the newest first; the key is the id.
 	Runs(ctx context.Context, tenantID string, filter RunFilter, page Page) ([]*Run, error)
@@ -189,7 +193,7 @@ type RunStore interface {
 	// outlived its use: states of ended runs, runs that nobody finished (they
 	// become cancelled and are returned, at most limit of them), sessions long
 	// over, codes a day after they expired, messages after 30 days,
-	// deliveries to hooks after 7.
+	// deliveries to hooks after 7, errors that were to be shown.
 	Purge(ctx context.Context, at time.Time, limit int) (expired []Run, err error)
 }
 
@@ -258,29 +262,23 @@ type HookStore interface {
 	CountHookDeliveries(ctx context.Context) (queued int, oldest time.Time, err error)
 }
 
-// SessionSelector names sessions of one tenant.
-// ID and UserID narrow each other; with neither nothing is selected.
-type SessionSelector struct {
-	ID     string
-	UserID string
-	Except string // a session to spare
-}
-
-// SessionFilter narrows a list of sessions.
-type SessionFilter struct {
-	UserID string    // "" for all
-	LiveAt time.Time // only those that prove something at this time; zero for all
-}
-
 // SessionStore keeps sessions.
 type SessionStore interface {
 	// SessionByToken reads a session and its user in one statement; ErrNotFound.
 	// It says nothing of whether the session is live.
 	SessionByToken(ctx context.Context, tenantID, tokenHash string) (*Session, *User, error)
+	Session(ctx context.Context, tenantID, id string) (*Session, error) // ErrNotFound
 	// Sessions lists the newest first; the key is the id.
 	Sessions(ctx context.Context, tenantID string, filter SessionFilter, page Page) ([]*Session, error)
 	// TouchSession moves the idle end of a session.
 	TouchSession(ctx context.Context, tenantID, id string, seen, idleEnd time.Time) error
+}
+
+// ErrorStore keeps what went wrong until a page has shown it.
+type ErrorStore interface {
+	KeepError(ctx context.Context, e *ShownError) error
+	// ShownError reads one that hasn't expired; ErrNotFound.
+	ShownError(ctx context.Context, tenantID, id string, at time.Time) (*ShownError, error)
 }
 
 // AdminReader reads who may call the admin API.
@@ -372,6 +370,10 @@ type Tx interface {
 	// PutAuthenticator makes or replaces one by its id.
 	PutAuthenticator(a *Authenticator) error
 	RemoveAuthenticator(tenantID, id string) error // ErrNotFound
+
+	// CancelRun gives up a run that hasn't ended, and with it all its states;
+	// ErrNotFound, ErrFlowFinished.
+	CancelRun(tenantID, id string, at time.Time) (*Run, error)
 
 	// TellHooks puts deliveries into the outbox of hooks.
 	TellHooks(ds []HookDelivery) error

@@ -208,6 +208,7 @@ func (k *checker) branches(t tenant.FlowType, s *tenant.Step, here string, named
 		}
 		k.onward(t, s, b, at)
 		k.linking(t, s, b, at)
+		k.guard(b, at)
 		inner := maps.Clone(named) // a name set before this step, or by it, is seen inside the branch
 		if s.Name != "" {
 			inner[s.Name] = true

@@ -81,6 +81,9 @@ func (c *Cursor) identified(s *tenant.Step, i int, v Verdict, owner *tenant.Acco
 	if err := c.claim(v, owner, &s.OneOf[i]); err != nil || c.Linking != nil {
 		return err
 	}
+	if c.Draft.NewUser {
+		c.fill(v.Profile)
+	}
 	if err := c.hook(tenant.HookPostIdentified); err != nil {
 		return err
 	}
@@ -122,6 +125,9 @@ func (c *Cursor) claim(v Verdict, owner *tenant.Account, b *tenant.Branch) error
 			c.Draft.NewUser, c.User = true, c.NewID()
 		}
 		c.Draft.Identities = append(c.Draft.Identities, NewIdentity{v.Claim, UniqueKey(&c.Config().LoginIDs, v.Claim), v.Shown})
+		if len(v.AMR) > 0 {
+			c.prove(v.Claim)
+		}
 	case owner == nil && (b.OnFailure == "error" || b.OnFailure == "" && c.Config().Accounts.RevealUnknownUsers):
 		return tenant.ErrUserNotFound
 	case owner == nil:

@@ -18,6 +18,8 @@ const Name = "flowapi"
 // MaxInputs is how many inputs a batch may have.
 const MaxInputs = 32
 
+const maxURL = 2048 // bytes
+
 type api struct{ engine *flowengine.Engine }
 
 // New makes the door.
@@ -43,6 +45,7 @@ type createIn struct {
 	Input      json.RawMessage   `json:"input"`
 	BatchInput []json.RawMessage `json:"batch_input"`
 	Session    string            `json:"session"`
+	ReturnURL  string            `json:"return_url"`
 	URLQuery   string            `json:"url_query"` // of an OAuth authorization request; no such request can be made yet
 }
 
@@ -91,12 +94,31 @@ func (a *api) create(q *surface.Request, in *createIn) (*Out, error) {
 	default:
 		return nil, tenant.Invalidf("/session", "enum", "session is cookie or token")
 	}
-	client := clientOf(q)
-	client.DeviceID = device(q)
+	if err := a.mayReturn(q, in.ReturnURL); err != nil {
+		return nil, err
+	}
+	client := q.Client(Name)
+	client.DeviceID = q.Device()
 	answer, err := a.engine.Start(q.Context(), q.Tenant, client, flowengine.Start{
-		Flow: tenant.FlowRef{Type: tenant.FlowType(in.Type), Name: in.Name}, Inputs: inputs, Session: kind,
+		Flow: tenant.FlowRef{Type: tenant.FlowType(in.Type), Name: in.Name}, Inputs: inputs, Session: kind, ReturnURL: in.ReturnURL,
 	})
 	return out(q, answer), err
+}
+
+// mayReturn refuses a URL that isn't one of the tenant's: records show it, and
+// whoever follows it from there must land where the tenant wants.
+func (a *api) mayReturn(q *surface.Request, to string) error {
+	if to == "" {
+		return nil
+	}
+	cfg, err := a.engine.Config(q.Context(), q.Tenant)
+	if err != nil {
+		return err
+	}
+	if len(to) > maxURL || !tenant.Returns(to, cfg.Web.ReturnURLs...) {
+		return tenant.Invalidf("/return_url", "enum", "return_url is not one of the tenant's web.return_urls, nor below one")
+	}
+	return nil
 }
 
 func (a *api) input(q *surface.Request, in *inputIn) (*Out, error) {
@@ -109,12 +131,12 @@ func (a *api) input(q *surface.Request, in *inputIn) (*Out, error) {
 	}
 	if in.StateToken == "" {
 		if link := linkIn(inputs[0]); link != "" {
-			answer, err := a.engine.SubmitByLink(q.Context(), q.Tenant, clientOf(q), link, inputs...)
+			answer, err := a.engine.SubmitByLink(q.Context(), q.Tenant, q.Client(Name), link, inputs...)
 			return out(q, answer), err
 		}
 		return nil, errNoToken
 	}
-	answer, err := a.engine.Submit(q.Context(), q.Tenant, clientOf(q), in.StateToken, inputs...)
+	answer, err := a.engine.Submit(q.Context(), q.Tenant, q.Client(Name), in.StateToken, inputs...)
 	return out(q, answer), err
 }
 
@@ -140,7 +162,7 @@ func (a *api) approve(q *surface.Request, in *approveIn) (*struct{}, error) {
 	if in.Code == "" {
 		return nil, tenant.Invalidf("/code", "required", "code is required")
 	}
-	if err := a.engine.ApproveLink(q.Context(), q.Tenant, clientOf(q), in.Code); err != nil {
+	if err := a.engine.ApproveLink(q.Context(), q.Tenant, q.Client(Name), in.Code); err != nil {
 		return nil, err
 	}
 	return &struct{}{}, nil
@@ -150,7 +172,7 @@ func (a *api) state(q *surface.Request, in *stateIn) (*Out, error) {
 	if in.StateToken == "" {
 		return nil, errNoToken
 	}
-	answer, err := a.engine.Get(q.Context(), q.Tenant, clientOf(q), in.StateToken)
+	answer, err := a.engine.Get(q.Context(), q.Tenant, q.Client(Name), in.StateToken)
 	return out(q, answer), err
 }
 
@@ -188,15 +210,9 @@ func out(q *surface.Request, a *flowengine.Answer) *Out {
 		return nil
 	}
 	action := a.Action
-	if a.DeviceToken != "" {
-		setCookie(q, trustCookie, a.DeviceToken, deviceAge)
-	}
-	switch {
-	case a.Session == nil:
-	case a.Kind == tenant.TokenSession:
+	q.KeepSession(a)
+	if a.Session != nil && a.Kind == tenant.TokenSession {
 		action.Data["session_token"] = a.Session.Token
-	default:
-		setSession(q, a.Session)
 	}
 	return &Out{Result{StateToken: a.Token, ID: a.RunID, Type: a.Flow.Type, Name: a.Flow.Name, Action: action}}
 }

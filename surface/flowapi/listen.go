@@ -30,7 +30,7 @@ func (a *api) listen(q *surface.Request, w http.ResponseWriter) error {
 	if err := checkPage(q); err != nil {
 		return err
 	}
-	l, err := a.engine.Listen(q.Context(), q.Tenant, clientOf(q), q.URL.Query().Get("flow_id"))
+	l, err := a.engine.Listen(q.Context(), q.Tenant, q.Client(Name), q.URL.Query().Get("flow_id"))
 	if err != nil {
 		return err
 	}

@@ -2,80 +2,12 @@ package flowapi
 
 import (
 	"encoding/json"
-	"net/http"
-	"strings"
 	"time"
 
 	"github.com/usher-id/usher/flowengine"
 	"github.com/usher-id/usher/surface"
 	"github.com/usher-id/usher/tenant"
-	"github.com/usher-id/usher/tenant/secret"
 )
-
-// The cookies. Over HTTPS they carry the prefix that ties them to this host
-// (RFC 6265bis section 4.1.3.2); plain HTTP, in development, can't.
-const (
-	hostPrefix    = "__Host-"
-	sessionCookie = "usher_session"
-	deviceCookie  = "usher_device"       // identifies the browser and proves nothing
-	trustCookie   = "usher_device_token" // lets the device pass second factors
-
-	deviceLength = 32
-	deviceAge    = 400 * 24 * time.Hour // as long as browsers keep one
-)
-
-func cookieName(q *surface.Request, name string) string {
-	if q.Secure {
-		return hostPrefix + name
-	}
-	return name
-}
-
-func setCookie(q *surface.Request, name, value string, age time.Duration) {
-	q.SetCookie(&http.Cookie{ //nolint:gosec // Secure unless plain HTTP was let in, in development
-		Name: cookieName(q, name), Value: value, Path: "/", MaxAge: int(age / time.Second),
-		Secure: q.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	})
-}
-
-func setSession(q *surface.Request, s *flowengine.NewSession) {
-	setCookie(q, sessionCookie, s.Token, s.ExpiresAt.Sub(s.CreatedAt))
-}
-
-// device is the browser's long-lived id, made when it has none. It proves
-// nothing; it lets records say that two runs came from one browser.
-func device(q *surface.Request) string {
-	if c, err := q.Cookie(cookieName(q, deviceCookie)); err == nil && len(c.Value) == deviceLength {
-		return c.Value
-	}
-	id := secret.NewToken("")
-	setCookie(q, deviceCookie, id, deviceAge)
-	return id
-}
-
-// clientOf is who sent a request, in the engine's terms.
-func clientOf(q *surface.Request) flowengine.Client {
-	token, _ := sessionToken(q)
-	c := flowengine.Client{
-		IP: q.IP, UserAgent: q.UserAgent(), RequestID: q.ID, SessionToken: token, Surface: Name, Language: q.Header.Get("Accept-Language"),
-	}
-	if trust, err := q.Cookie(cookieName(q, trustCookie)); err == nil {
-		c.DeviceToken = trust.Value
-	}
-	return c
-}
-
-// sessionToken is what a request presents, and whether a cookie brought it. An
-// Authorization header (RFC 6750 section 2.1) goes before the cookie.
-func sessionToken(q *surface.Request) (token string, cookie bool) {
-	if scheme, t, ok := strings.Cut(q.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
-		return t, false
-	}
-	if c, err := q.Cookie(cookieName(q, sessionCookie)); err == nil {
-		return c.Value, true
-	}
-	return "", false
-}
 
 // sessionOut is the answer to GET /api/v1/session.
 type sessionOut struct {
@@ -99,7 +31,7 @@ type sessionOut struct {
 }
 
 func (a *api) session(q *surface.Request) (any, error) {
-	token, _ := sessionToken(q)
+	token, _ := q.SessionToken()
 	s, u, err := a.engine.CheckSession(q.Context(), q.Tenant, token)
 	if err != nil {
 		return nil, err
@@ -121,7 +53,7 @@ type revokeIn struct {
 }
 
 func (a *api) revoke(q *surface.Request, in *revokeIn) (*struct{}, error) {
-	token, cookie := sessionToken(q)
+	token, cookie := q.SessionToken()
 	if cookie {
 		if err := q.CheckOrigin(); err != nil {
 			return nil, err
@@ -134,12 +66,12 @@ func (a *api) revoke(q *surface.Request, in *revokeIn) (*struct{}, error) {
 	if err != nil {
 		return nil, err
 	}
-	own, err := a.engine.RevokeSession(q.Context(), q.Tenant, clientOf(q), s, flowengine.Revocation{ID: in.ID, All: in.All})
+	done, err := a.engine.RevokeSession(q.Context(), q.Tenant, q.Client(Name), s, flowengine.Revocation{ID: in.ID, All: in.All})
 	if err != nil {
 		return nil, err
 	}
-	if own && cookie {
-		setCookie(q, sessionCookie, "", -time.Second)
+	if done.Own && cookie {
+		q.Keep(surface.SessionCookie, "", -time.Second)
 	}
 	return &struct{}{}, nil
 }

@@ -10,7 +10,7 @@ import (
 // of the same host; "" without one. Plain HTTP counts in development only.
 func SessionToken(r *http.Request, dev bool) string {
 	for _, secure := range []bool{true, false} {
-		if c, err := r.Cookie(cookieName(&surface.Request{Secure: secure}, sessionCookie)); err == nil && (secure || dev) {
+		if c, err := r.Cookie(surface.CookieName(surface.SessionCookie, secure)); err == nil && (secure || dev) {
 			return c.Value
 		}
 	}

@@ -181,7 +181,7 @@ func (f *finding) partOfFlow() *node {
 		}
 	}
 	switch f.Reason {
-	case document.UnknownKey, "NotHere", "NotOptional":
+	case document.UnknownKey, "NotHere", "NotOptional", "NoProvider":
 		part = f.node
 	case "UnknownMethod", "DuplicateBranch", "UnknownFlow", "CannotContinue":
 		part = f.entry("one_of")

@@ -53,6 +53,8 @@ func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (expired []
 			(SELECT tenant_id, id FROM message WHERE created_at < ? ORDER BY created_at LIMIT ?)`, messagesKept},
 		{`DELETE FROM hook_delivery WHERE (tenant_id, id) IN
 			(SELECT tenant_id, id FROM hook_delivery WHERE created_at < ? ORDER BY created_at LIMIT ?)`, hooksKept},
+		{`DELETE FROM shown_error WHERE (tenant_id, id) IN
+			(SELECT tenant_id, id FROM shown_error WHERE expires_at < ? ORDER BY expires_at LIMIT ?)`, 0},
 	} {
 		if err := s.forget(ctx, old.statement, now.Add(-old.kept)); err != nil {
 			return expired, err

@@ -19,12 +19,13 @@ type possessions struct {
 	link    tenant.Code
 	message tenant.Message
 	hook    tenant.HookDelivery
+	shown   *tenant.ShownError
 }
 
 func (h *house) possessions() *possessions {
 	t := h.tenant()
 	p := &possessions{t: t, u: h.user(t.ID, email(word())), secret: tenant.OAuthSecretName("x"), event: h.refusal(t.ID)}
-	p.session = h.signedIn(p.u)
+	p.session, p.shown = h.signedIn(p.u), h.shownError(t.ID)
 	p.open = h.newRun(t.ID)
 	p.open.Run.UserID, p.open.State.UserID = p.u.ID, p.u.ID
 	p.open.Run.Head = p.open.State.TokenHash
@@ -70,6 +71,7 @@ func (h *house) snapshot(p *possessions) []any {
 	keep(h.s.Sessions(h.ctx(), id, tenant.SessionFilter{}, page))
 	keep(h.s.APIKeys(h.ctx(), id, page))
 	keep(h.s.AuditLog(h.ctx(), id, tenant.AuditFilter{}, page))
+	keep(h.s.ShownError(h.ctx(), id, p.shown.ID, h.at))
 	return out
 }
 
@@ -84,7 +86,7 @@ func testIsolation(h *house) {
 	covered(h.T, reflect.TypeFor[tenant.Store](), keys(reads), "TenantByHost", "TenantBySlug", "TenantByID", "Tenants", "CountTenants",
 		"ChangedSince", "NewestChange", "CountActive", "GrantsOf", "GrantsIn", "SealAudit", "Purge", "Change", "Watch", "TellRun", "WatchRuns", "ClaimMessages", "CountMessages", "ClaimHookDeliveries", "CountHookDeliveries", "UsersDue",
 		"Ping", "Close", // which are about no tenant or all
-		"Versions", "Secrets", "Users", "CountUsersWithout", "IdentitiesOf", "Runs", "Messages", "HookDeliveries", "Sessions", "APIKeys", "AuditChain", "AuditHead", "RecordSignIn") // below
+		"Versions", "Secrets", "Users", "CountUsersWithout", "IdentitiesOf", "Runs", "Messages", "HookDeliveries", "Sessions", "APIKeys", "AuditChain", "AuditHead", "RecordSignIn", "KeepError") // below
 	for name, read := range reads {
 		want, err := read()
 		if want != nil {
@@ -181,6 +183,10 @@ func (p *possessions) reads(h *house, t string) map[string]func() (*tenant.Error
 		"NoteRun": func() (*tenant.Error, error) {
 			return tenant.ErrFlowNotFound, h.s.NoteRun(ctx, t, p.open.Run.ID, "theirs")
 		},
+		"ShownError": func() (*tenant.Error, error) {
+			_, err := h.s.ShownError(ctx, t, p.shown.ID, h.at)
+			return tenant.ErrNotFound, err
+		},
 		"Run": func() (*tenant.Error, error) {
 			_, err := h.s.Run(ctx, t, p.open.Run.ID)
 			return tenant.ErrNotFound, err
@@ -228,6 +234,13 @@ func (p *possessions) reads(h *house, t string) map[string]func() (*tenant.Error
 		"SessionByToken": func() (*tenant.Error, error) {
 			_, _, err := h.s.SessionByToken(ctx, t, p.session.TokenHash)
 			return tenant.ErrNotFound, err
+		},
+		"Session": func() (*tenant.Error, error) {
+			_, err := h.s.Session(ctx, t, p.session.ID)
+			return tenant.ErrNotFound, err
+		},
+		"CompleteRun": func() (*tenant.Error, error) {
+			return nil, h.s.CompleteRun(ctx, t, p.session.RunID, late)
 		},
 		"TouchSession": func() (*tenant.Error, error) { return nil, h.s.TouchSession(ctx, t, p.session.ID, late, late) },
 		"APIKeyByHash": func() (*tenant.Error, error) {
@@ -287,6 +300,7 @@ func (p *possessions) writes(h *house, t string) map[string]crossing {
 			}
 			return nil
 		}},
+		"CancelRun":    {tenant.ErrNotFound, func(tx tenant.Tx) error { _, err := tx.CancelRun(t, p.open.Run.ID, h.at); return err }},
 		"RevokeAPIKey": {tenant.ErrNotFound, func(tx tenant.Tx) error { _, err := tx.RevokeAPIKey(t, p.key.ID, h.at); return err }},
 	}
 }
