@@ -69,7 +69,7 @@ func (e *Engine) keep(ctx context.Context, m *move, moved bool) (*Answer, error)
 	if s.Done {
 		run.Status, run.FinishedAt = tenant.RunFinished, m.now
 	}
-	run.ExpiresAt = expiry(m.world.config, run.CreatedAt, m.now)
+	run.ExpiresAt = expiry(m.world.config, run, m.now)
 
 	token := newStateToken()
 	c := &tenant.Commit{New: m.start, State: tenant.FlowState{
@@ -99,7 +99,9 @@ func (e *Engine) keep(ctx context.Context, m *move, moved bool) (*Answer, error)
 		return nil, err
 	}
 	if s.Done { // the finished run is the event; SealAudit chains it
-		m.world.forgive(s.User)
+		if s.Ref.Type.SignsIn() || s.Ref.Type == tenant.AccountRecovery { // the others prove no way in
+			m.world.forgive(s.User)
+		}
 		e.metrics.Audited(tenant.AuditSignIn, time.Since(begun), nil)
 		e.unsealed.Store(true)
 	}
@@ -114,7 +116,7 @@ func (e *Engine) keep(ctx context.Context, m *move, moved bool) (*Answer, error)
 	}
 	return &Answer{
 		Token: token, RunID: run.ID, Flow: run.Flow, Action: m.result.Action, Kind: run.SessionKind,
-		Session: opened.session, DeviceToken: opened.device,
+		Session: opened.session, DeviceToken: opened.device, program: m.world.program, state: *s,
 	}, nil
 }
 
@@ -134,9 +136,12 @@ func (m *move) events() []tenant.RunEvent {
 }
 
 // expiry is when a run ends that had an input just now.
-func expiry(cfg *tenant.Config, created, now time.Time) time.Time {
+func expiry(cfg *tenant.Config, run *tenant.Run, now time.Time) time.Time {
+	if run.Flow.Type == tenant.Verify {
+		return run.CreatedAt.Add(time.Duration(cfg.Verification.FlowLifetimeSeconds) * time.Second)
+	}
 	end := now.Add(time.Duration(cfg.Flows.LifetimeSeconds) * time.Second)
-	if last := created.Add(time.Duration(cfg.Flows.MaxLifetimeSeconds) * time.Second); last.Before(end) {
+	if last := run.CreatedAt.Add(time.Duration(cfg.Flows.MaxLifetimeSeconds) * time.Second); last.Before(end) {
 		return last
 	}
 	return end

@@ -18,6 +18,9 @@ type secrets struct {
 
 // apply puts the effects of a move into its commit.
 func (e *Engine) apply(m *move, c *tenant.Commit) (made secrets, err error) {
+	if m.run.Flow.Type == tenant.Settings && m.world.session != nil {
+		m.run.SessionID = m.world.session.ID // by which it is changed, and which goes on
+	}
 	for _, effect := range m.result.Effects {
 		switch f := effect.(type) {
 		case flow.Create:
@@ -113,6 +116,7 @@ func (e *Engine) create(m *move, c *tenant.Commit, f flow.Create) error {
 		}
 		c.Authenticators = append(c.Authenticators, m.authenticator(f.User, a.ID, a.Type, a.Secret))
 	}
+	c.Remove = append(c.Remove, f.Remove...)
 	if f.NewPassword != "" {
 		m.replacePassword(c, before, f.NewPassword)
 	}

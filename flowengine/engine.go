@@ -137,7 +137,14 @@ type Answer struct {
 	Session *NewSession        // opened by this move; nil when none was
 
 	DeviceToken string // made by this move; "" when none was
+
+	program *flow.Program
+	state   flow.State
 }
+
+// Ahead is what can be answered together with who the user is, for doors that
+// show both on one page (flow.Program.Ahead).
+func (a *Answer) Ahead() []flow.Ahead { return a.program.Ahead(a.state) }
 
 // NewSession is a session and the one time that its token is known.
 type NewSession struct {
@@ -290,7 +297,7 @@ func (e *Engine) step(ctx context.Context, m *move, program *flow.Program, s flo
 		return nil, tenant.ErrFlowFinished
 	}
 	user, err := e.signedIn(ctx, m, program)
-	about := m.run.Flow.Type == tenant.Reauth || m.run.Flow.Type == tenant.Promote // of nobody else
+	about := m.run.Flow.Type.NeedsSession()
 	switch {
 	case err != nil:
 		return nil, err
@@ -333,7 +340,7 @@ func (e *Engine) show(m *move, program *flow.Program, s flow.State, token string
 	if err != nil {
 		return nil, err
 	}
-	return &Answer{Token: token, RunID: m.run.ID, Flow: s.Ref, Action: action, Kind: m.run.SessionKind}, nil
+	return &Answer{Token: token, RunID: m.run.ID, Flow: s.Ref, Action: action, Kind: m.run.SessionKind, program: program, state: s}, nil
 }
 
 // load reads a state with its run and its user, in one go.

@@ -85,6 +85,9 @@ func (m *move) happened(c *tenant.Commit) []hook.Event {
 		if !ok {
 			continue
 		}
+		for _, a := range m.removed(f.Remove) {
+			add(tenant.HookAuthenticatorRemoved, map[string]any{"authenticator": a})
+		}
 		if c.Attributes != nil {
 			add(tenant.HookProfileUpdated, map[string]any{"changed": slices.Sorted(maps.Keys(f.Profile))})
 		}
@@ -107,6 +110,20 @@ func (m *move) happened(c *tenant.Commit) []hook.Event {
 		add(tenant.HookUserReauthenticated, map[string]any{"session": session})
 	}
 	return events
+}
+
+// removed are the authenticators that a user loses, but for those that hooks
+// aren't told of.
+func (m *move) removed(types []string) []tenant.HookAuthenticator {
+	var out []tenant.HookAuthenticator
+	if before := m.world.known[m.run.UserID]; before != nil {
+		for _, a := range before.Authenticators {
+			if a.Type != deviceTokenType && slices.Contains(types, a.Type) {
+				out = append(out, tenant.HookAuthenticator{ID: a.ID, Type: a.Type})
+			}
+		}
+	}
+	return out
 }
 
 // afterwards is the user of a commit once it is made, and which of their login

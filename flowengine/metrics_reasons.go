@@ -12,6 +12,7 @@ var rejectionOf = map[tenant.Reason]string{
 	tenant.ErrFlowNotAllowed.Reason:             "not_allowed",
 	tenant.ErrNoPublicSignup.Reason:             "signup_closed",
 	tenant.ErrDifferentUser.Reason:              "different_user",
+	tenant.ErrSessionNotFresh.Reason:            "session_not_fresh",
 	tenant.ErrInvalidCredentials.Reason:         "wrong_credential",
 	tenant.ErrUserNotFound.Reason:               "unknown_identifier",
 	tenant.ErrDuplicatedIdentity.Reason:         "identifier_taken",

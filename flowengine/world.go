@@ -21,7 +21,8 @@ type world struct {
 	ctx     context.Context // of the request, as long as which it lives
 	engine  *Engine
 	tenant  *tenant.Tenant
-	config  *tenant.Config
+	program *flow.Program
+	config  *tenant.Config // the program's
 	client  *Client
 	now     time.Time
 	known   map[string]*tenant.Account // by user; nil for nobody
@@ -32,7 +33,7 @@ type world struct {
 
 func (e *Engine) world(ctx context.Context, m *move, program *flow.Program) *world {
 	return &world{
-		ctx: ctx, engine: e, tenant: m.tenant, config: program.Config(), client: m.client, now: m.now, run: m.run.ID,
+		ctx: ctx, engine: e, tenant: m.tenant, program: program, config: program.Config(), client: m.client, now: m.now, run: m.run.ID,
 		known: map[string]*tenant.Account{},
 	}
 }

@@ -915,6 +915,8 @@ func (ec *executionContext) childFields_FlowBranch(ctx context.Context, field gr
 		return ec.fieldContext_FlowBranch_identification(ctx, field)
 	case "authentication":
 		return ec.fieldContext_FlowBranch_authentication(ctx, field)
+	case "setting":
+		return ec.fieldContext_FlowBranch_setting(ctx, field)
 	case "targetStep":
 		return ec.fieldContext_FlowBranch_targetStep(ctx, field)
 	case "signupFlow":
@@ -1055,6 +1057,10 @@ func (ec *executionContext) childFields_Flows(ctx context.Context, field graphql
 		return ec.fieldContext_Flows_accountRecoveryFlows(ctx, field)
 	case "promoteFlows":
 		return ec.fieldContext_Flows_promoteFlows(ctx, field)
+	case "verificationFlows":
+		return ec.fieldContext_Flows_verificationFlows(ctx, field)
+	case "settingsFlows":
+		return ec.fieldContext_Flows_settingsFlows(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Flows", field.Name)
 }
@@ -1973,6 +1979,10 @@ func (ec *executionContext) childFields_SessionSettings(ctx context.Context, fie
 		return ec.fieldContext_SessionSettings_lifetimeSeconds(ctx, field)
 	case "idleTimeoutSeconds":
 		return ec.fieldContext_SessionSettings_idleTimeoutSeconds(ctx, field)
+	case "privilegedSeconds":
+		return ec.fieldContext_SessionSettings_privilegedSeconds(ctx, field)
+	case "endOthersOnPasswordChange":
+		return ec.fieldContext_SessionSettings_endOthersOnPasswordChange(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SessionSettings", field.Name)
 }
@@ -2327,6 +2337,10 @@ func (ec *executionContext) childFields_Verification(ctx context.Context, field 
 		return ec.fieldContext_Verification_email(ctx, field)
 	case "phone":
 		return ec.fieldContext_Verification_phone(ctx, field)
+	case "flowLifetimeSeconds":
+		return ec.fieldContext_Verification_flowLifetimeSeconds(ctx, field)
+	case "codeLifetimeSeconds":
+		return ec.fieldContext_Verification_codeLifetimeSeconds(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Verification", field.Name)
 }
@@ -8101,6 +8115,29 @@ func (ec *executionContext) fieldContext_FlowBranch_authentication(_ context.Con
 	return graphql.NewScalarFieldContext("FlowBranch", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _FlowBranch_setting(ctx context.Context, field graphql.CollectedField, obj *tenant.Branch) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FlowBranch_setting(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Setting, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FlowBranch_setting(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FlowBranch", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _FlowBranch_targetStep(ctx context.Context, field graphql.CollectedField, obj *tenant.Branch) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9410,6 +9447,70 @@ func (ec *executionContext) _Flows_promoteFlows(ctx context.Context, field graph
 	)
 }
 func (ec *executionContext) fieldContext_Flows_promoteFlows(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Flows",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Flow(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Flows_verificationFlows(ctx context.Context, field graphql.CollectedField, obj *tenant.Flows) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Flows_verificationFlows(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.VerificationFlows, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []tenant.Flow) graphql.Marshaler {
+			return ec.marshalNFlow2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐFlowᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Flows_verificationFlows(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Flows",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Flow(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Flows_settingsFlows(ctx context.Context, field graphql.CollectedField, obj *tenant.Flows) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Flows_settingsFlows(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SettingsFlows, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []tenant.Flow) graphql.Marshaler {
+			return ec.marshalNFlow2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐFlowᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Flows_settingsFlows(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "Flows",
 		Field:      field,
@@ -20561,6 +20662,52 @@ func (ec *executionContext) fieldContext_SessionSettings_idleTimeoutSeconds(_ co
 	return graphql.NewScalarFieldContext("SessionSettings", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _SessionSettings_privilegedSeconds(ctx context.Context, field graphql.CollectedField, obj *tenant.Sessions) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionSettings_privilegedSeconds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PrivilegedSeconds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SessionSettings_privilegedSeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SessionSettings", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _SessionSettings_endOthersOnPasswordChange(ctx context.Context, field graphql.CollectedField, obj *tenant.Sessions) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionSettings_endOthersOnPasswordChange(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndOthersOnPasswordChange, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SessionSettings_endOthersOnPasswordChange(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SessionSettings", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
 func (ec *executionContext) _SetMemberRolePayload_member(ctx context.Context, field graphql.CollectedField, obj *SetMemberRolePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -24010,6 +24157,52 @@ func (ec *executionContext) fieldContext_Verification_phone(_ context.Context, f
 	return fc, nil
 }
 
+func (ec *executionContext) _Verification_flowLifetimeSeconds(ctx context.Context, field graphql.CollectedField, obj *tenant.Verification) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Verification_flowLifetimeSeconds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FlowLifetimeSeconds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Verification_flowLifetimeSeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Verification", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Verification_codeLifetimeSeconds(ctx context.Context, field graphql.CollectedField, obj *tenant.Verification) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Verification_codeLifetimeSeconds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CodeLifetimeSeconds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Verification_codeLifetimeSeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Verification", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
 func (ec *executionContext) _VerifyClaim_required(ctx context.Context, field graphql.CollectedField, obj *tenant.VerifyClaim) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -26260,7 +26453,7 @@ func (ec *executionContext) unmarshalInputFlowBranchInput(ctx context.Context, o
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"identification", "authentication", "targetStep", "signupFlow", "loginFlow", "verificationRequired", "onFailure", "steps"}
+	fieldsInOrder := [...]string{"identification", "authentication", "setting", "targetStep", "signupFlow", "loginFlow", "verificationRequired", "onFailure", "steps"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -26282,6 +26475,13 @@ func (ec *executionContext) unmarshalInputFlowBranchInput(ctx context.Context, o
 				return it, err
 			}
 			it["authentication"] = data
+		case "setting":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("setting"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["setting"] = data
 		case "targetStep":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("targetStep"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -28671,7 +28871,7 @@ func (ec *executionContext) unmarshalInputUpdateFlowsInput(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "lifetimeSeconds", "maxLifetimeSeconds", "signupFlows", "loginFlows", "signupLoginFlows", "reauthFlows", "accountRecoveryFlows", "promoteFlows"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "lifetimeSeconds", "maxLifetimeSeconds", "signupFlows", "loginFlows", "signupLoginFlows", "reauthFlows", "accountRecoveryFlows", "promoteFlows", "verificationFlows", "settingsFlows"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -28770,6 +28970,20 @@ func (ec *executionContext) unmarshalInputUpdateFlowsInput(ctx context.Context, 
 				return it, err
 			}
 			it["promoteFlows"] = data
+		case "verificationFlows":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("verificationFlows"))
+			data, err := ec.unmarshalOFlowInput2ᚕmapᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["verificationFlows"] = data
+		case "settingsFlows":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("settingsFlows"))
+			data, err := ec.unmarshalOFlowInput2ᚕmapᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["settingsFlows"] = data
 		}
 	}
 	return it, nil
@@ -30012,7 +30226,7 @@ func (ec *executionContext) unmarshalInputUpdateSessionsInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "lifetimeSeconds", "idleTimeoutSeconds"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "lifetimeSeconds", "idleTimeoutSeconds", "privilegedSeconds", "endOthersOnPasswordChange"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -30069,6 +30283,20 @@ func (ec *executionContext) unmarshalInputUpdateSessionsInput(ctx context.Contex
 				return it, err
 			}
 			it["idleTimeoutSeconds"] = data
+		case "privilegedSeconds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("privilegedSeconds"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["privilegedSeconds"] = data
+		case "endOthersOnPasswordChange":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("endOthersOnPasswordChange"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["endOthersOnPasswordChange"] = data
 		}
 	}
 	return it, nil
@@ -30260,7 +30488,7 @@ func (ec *executionContext) unmarshalInputUpdateVerificationInput(ctx context.Co
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "email", "phone"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "email", "phone", "flowLifetimeSeconds", "codeLifetimeSeconds"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -30317,6 +30545,20 @@ func (ec *executionContext) unmarshalInputUpdateVerificationInput(ctx context.Co
 				return it, err
 			}
 			it["phone"] = data
+		case "flowLifetimeSeconds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("flowLifetimeSeconds"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["flowLifetimeSeconds"] = data
+		case "codeLifetimeSeconds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("codeLifetimeSeconds"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["codeLifetimeSeconds"] = data
 		}
 	}
 	return it, nil
@@ -32685,6 +32927,11 @@ func (ec *executionContext) _FlowBranch(ctx context.Context, sel ast.SelectionSe
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "setting":
+			out.Values[i] = ec._FlowBranch_setting(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "targetStep":
 			out.Values[i] = ec._FlowBranch_targetStep(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -33224,6 +33471,16 @@ func (ec *executionContext) _Flows(ctx context.Context, sel ast.SelectionSet, ob
 			}
 		case "promoteFlows":
 			out.Values[i] = ec._Flows_promoteFlows(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "verificationFlows":
+			out.Values[i] = ec._Flows_verificationFlows(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "settingsFlows":
+			out.Values[i] = ec._Flows_settingsFlows(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -37323,6 +37580,16 @@ func (ec *executionContext) _SessionSettings(ctx context.Context, sel ast.Select
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "privilegedSeconds":
+			out.Values[i] = ec._SessionSettings_privilegedSeconds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "endOthersOnPasswordChange":
+			out.Values[i] = ec._SessionSettings_endOthersOnPasswordChange(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -39195,6 +39462,16 @@ func (ec *executionContext) _Verification(ctx context.Context, sel ast.Selection
 			}
 		case "phone":
 			out.Values[i] = ec._Verification_phone(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "flowLifetimeSeconds":
+			out.Values[i] = ec._Verification_flowLifetimeSeconds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "codeLifetimeSeconds":
+			out.Values[i] = ec._Verification_codeLifetimeSeconds(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

@@ -14,7 +14,7 @@ type Config struct {
 	PasswordPolicy  PasswordPolicy  `json:"password_policy" jsonschema_description:"What a new password must meet."`
 	OAuthProviders  []OAuthProvider `json:"oauth_providers" jsonschema:"maxItems=50" jsonschema_description:"OAuth 2.0 and OpenID providers that users may come from. Their client secrets are kept apart, sealed."`
 	OTP             OTP             `json:"otp" jsonschema_description:"How one-time codes and links are made."`
-	Verification    Verification    `json:"verification" jsonschema_description:"Which addresses a new user has to verify."`
+	Verification    Verification    `json:"verification" jsonschema_description:"Which addresses a new user has to verify, and how long the verification flows take."`
 	Recovery        Recovery        `json:"recovery" jsonschema_description:"How users who lost their password get in again."`
 	Accounts        Accounts        `json:"accounts" jsonschema_description:"Who may have an account and what strangers may learn."`
 	Flows           Flows           `json:"flows" jsonschema_description:"The tenant's own flows and how long a run may take."`
@@ -71,6 +71,8 @@ type Flows struct {
 	ReauthFlows          []Flow `json:"reauth_flows,omitempty" jsonschema:"maxItems=50" jsonschema_description:"How signed-in users prove themselves again. A flow named default replaces the derived one."`
 	AccountRecoveryFlows []Flow `json:"account_recovery_flows,omitempty" jsonschema:"maxItems=50" jsonschema_description:"How users who lost a password get in again. A flow named default replaces the derived one."`
 	PromoteFlows         []Flow `json:"promote_flows,omitempty" jsonschema:"maxItems=50" jsonschema_description:"How anonymous users become full ones. A flow named default replaces the derived one."`
+	VerificationFlows    []Flow `json:"verification_flows,omitempty" jsonschema:"maxItems=50" jsonschema_description:"How anybody verifies an address of an account, without signing in. A flow named default replaces the derived one."`
+	SettingsFlows        []Flow `json:"settings_flows,omitempty" jsonschema:"maxItems=50" jsonschema_description:"How signed-in users change what is theirs. A flow named default replaces the derived one."`
 }
 
 // Of lists the tenant's own flows of one type.
@@ -88,6 +90,10 @@ func (f *Flows) Of(t FlowType) []Flow {
 		return f.AccountRecoveryFlows
 	case Promote:
 		return f.PromoteFlows
+	case Verify:
+		return f.VerificationFlows
+	case Settings:
+		return f.SettingsFlows
 	}
 	return nil
 }
@@ -96,6 +102,9 @@ func (f *Flows) Of(t FlowType) []Flow {
 type Sessions struct {
 	LifetimeSeconds    int `json:"lifetime_seconds" jsonschema:"minimum=60,maximum=31536000" jsonschema_description:"A session ends this long after the login."`
 	IdleTimeoutSeconds int `json:"idle_timeout_seconds" jsonschema:"minimum=60,maximum=31536000" jsonschema_description:"A session ends this long after it was last used."`
+
+	PrivilegedSeconds         int  `json:"privileged_seconds" jsonschema:"minimum=30,maximum=31536000" jsonschema_description:"In a settings flow credentials can be changed this long after the user has proved themselves; then a reauth flow is needed."`
+	EndOthersOnPasswordChange bool `json:"end_others_on_password_change" jsonschema_description:"Whether a password changed in a settings flow ends the user's other sessions."`
 }
 
 // Web says which browsers' origins may call the APIs, and where browsers may be
@@ -125,6 +134,7 @@ func DefaultConfig() *Config {
 			Phone:               OTPDelivery{Form: CodeForm6, Channels: []string{"sms"}},
 			CodeLifetimeSeconds: 5 * 60, LinkLifetimeSeconds: 20 * 60, ResendCooldownSeconds: 60, MaxAttempts: 5,
 		},
+		Verification: Verification{FlowLifetimeSeconds: 60 * 60, CodeLifetimeSeconds: 60 * 60},
 		Recovery: Recovery{
 			Enabled: true, RevokeSessions: true,
 			Email: []Destination{{Channel: "email", OTPForm: CodeForm6}},
@@ -133,7 +143,7 @@ func DefaultConfig() *Config {
 		OAuthProviders: []OAuthProvider{},
 		Accounts:       Accounts{PublicSignup: true},
 		Flows:          Flows{LifetimeSeconds: 20 * 60, MaxLifetimeSeconds: 60 * 60},
-		Sessions:       Sessions{LifetimeSeconds: 14 * 24 * 3600, IdleTimeoutSeconds: 24 * 3600},
+		Sessions:       Sessions{LifetimeSeconds: 14 * 24 * 3600, IdleTimeoutSeconds: 24 * 3600, PrivilegedSeconds: 15 * 60, EndOthersOnPasswordChange: true},
 		Limits:         DefaultLimits(),
 		Lockout:        DefaultLockout(),
 		Passkeys:       Passkeys{UserVerification: VerificationRequired, ExtraOrigins: []string{}},

@@ -130,6 +130,7 @@ var (
 	ErrFlowFinished       = refusal(Invalid, "AuthenticationFlowFinished", "the flow has finished")
 	ErrFlowConflict       = refusal(Conflict, "AuthenticationFlowConflict", "another request finished this flow first")
 	ErrDifferentUser      = refusal(Invalid, "AuthenticationFlowDifferentUserID", "the flow is about another user")
+	ErrSessionNotFresh    = refusal(Forbidden, "SessionNotFresh", "prove who you are once more, in a reauth flow, to change this")
 	ErrInvalidCredentials = refusal(Unauthorized, "InvalidCredentials", "invalid credentials")
 	ErrOTPExpired         = refusal(Unauthorized, "OTPExpired", "the code has expired")
 	ErrUserNotFound       = refusal(NotFound, "UserNotFound", "user not found")

@@ -64,10 +64,14 @@ func (o *OTP) Lifetime(form CodeForm) time.Duration {
 	return time.Duration(o.CodeLifetimeSeconds) * time.Second
 }
 
-// Verification says which claims of a new user have to be verified.
+// Verification says which claims of a new user have to be verified, and how
+// long it may take in a flow of its own.
 type Verification struct {
 	Email VerifyClaim `json:"email"`
 	Phone VerifyClaim `json:"phone"`
+
+	FlowLifetimeSeconds int `json:"flow_lifetime_seconds" jsonschema:"minimum=60,maximum=86400" jsonschema_description:"A run of a verification flow ends this long after its start."`
+	CodeLifetimeSeconds int `json:"code_lifetime_seconds" jsonschema:"minimum=30,maximum=86400" jsonschema_description:"How long a code or a link of a verification flow works."`
 }
 
 // VerifyClaim says whether the claims of a kind are verified at sign-up.

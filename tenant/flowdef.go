@@ -11,10 +11,19 @@ const (
 	Reauth          FlowType = "reauth"
 	AccountRecovery FlowType = "account_recovery"
 	Promote         FlowType = "promote"
+	Verify          FlowType = "verification"
+	Settings        FlowType = "settings"
 )
 
 // FlowTypes lists them, in the order they are shown.
-var FlowTypes = []FlowType{Signup, Login, SignupLogin, Reauth, AccountRecovery, Promote}
+var FlowTypes = []FlowType{Signup, Login, SignupLogin, Reauth, AccountRecovery, Promote, Verify, Settings}
+
+// NeedsSession says whether a flow is about whoever is signed in, and nobody
+// else.
+func (t FlowType) NeedsSession() bool { return t == Reauth || t == Promote || t == Settings }
+
+// SignsIn says whether the user is signed in at the end of such a flow.
+func (t FlowType) SignsIn() bool { return t != AccountRecovery && t != Verify && t != Settings }
 
 // DefaultFlow is the name of the flow that is derived from the tenant's
 // settings unless the tenant defines it.
@@ -45,16 +54,17 @@ type Step struct {
 	Grace bool `json:"-"`
 
 	EnrollmentAllowed     bool           `json:"enrollment_allowed,omitempty" jsonschema_description:"authenticate: a user without any of the methods sets one up."`
-	UserProfile           []ProfileField `json:"user_profile,omitempty" jsonschema:"maxItems=50" jsonschema_description:"fill_user_profile: what is asked for."`
+	UserProfile           []ProfileField `json:"user_profile,omitempty" jsonschema:"maxItems=50" jsonschema_description:"fill_user_profile: what is asked for; change_setting: what the setting profile offers."`
 	EnumerateDestinations bool           `json:"enumerate_destinations,omitempty" jsonschema_description:"select_destination: offer all addresses of the user."`
 	AllowedChannels       []Destination  `json:"allowed_channels,omitempty" jsonschema:"maxItems=10" jsonschema_description:"select_destination: instead of the tenant's."`
 }
 
-// Branch is one way to take a step. It names an identification or an
-// authentication, never both.
+// Branch is one way to take a step. It names an identification, an
+// authentication or a setting, one of them.
 type Branch struct {
 	Identification string `json:"identification,omitempty" jsonschema:"maxLength=64"`
 	Authentication string `json:"authentication,omitempty" jsonschema:"maxLength=64"`
+	Setting        string `json:"setting,omitempty" jsonschema:"maxLength=64" jsonschema_description:"change_setting: what may be changed."`
 	TargetStep     string `json:"target_step,omitempty" jsonschema:"maxLength=64" jsonschema_description:"The name of the step whose claim this one is about."`
 	SignupFlow     string `json:"signup_flow,omitempty" jsonschema:"maxLength=64" jsonschema_description:"In signup_login: where a new user goes on."`
 	LoginFlow      string `json:"login_flow,omitempty" jsonschema:"maxLength=64" jsonschema_description:"In signup_login: where a known user goes on."`
@@ -65,4 +75,4 @@ type Branch struct {
 }
 
 // Method is the name of the method that the branch uses.
-func (b *Branch) Method() string { return b.Identification + b.Authentication }
+func (b *Branch) Method() string { return b.Identification + b.Authentication + b.Setting }

@@ -92,7 +92,7 @@ func sealRecoveryCodes(c *Cursor, id string, hashes []string) (string, error) {
 type viewRecoveryCode struct{}
 
 func (viewRecoveryCode) In(t tenant.FlowType) bool {
-	return t == tenant.Signup || t == tenant.Login || t == tenant.Promote || t == tenant.Reauth
+	return t != tenant.AccountRecovery && t != tenant.SignupLogin && t != tenant.Verify
 }
 
 func (viewRecoveryCode) Offer(c *Cursor, s *tenant.Step) (*Action, error) {
@@ -101,24 +101,35 @@ func (viewRecoveryCode) Offer(c *Cursor, s *tenant.Step) (*Action, error) {
 		if err != nil || !wanted || !c.Config().Authenticators.RecoveryCodes.Enabled {
 			return nil, err
 		}
-		codes := make([]string, c.Config().Authenticators.RecoveryCodes.Count)
-		for i := range codes {
-			codes[i] = c.newText(16)[:recoveryCodeChars]
-		}
-		if c.Pending, err = marshal(codes); err != nil {
+		if c.Pending, err = marshal(newRecoveryCodes(c)); err != nil {
 			return nil, err
 		}
 	}
+	data, err := showRecoveryCodes(c)
+	return &Action{Type: s.Type, Data: data}, err
+}
+
+// newRecoveryCodes makes as many as the tenant gives.
+func newRecoveryCodes(c *Cursor) []string {
+	codes := make([]string, c.Config().Authenticators.RecoveryCodes.Count)
+	for i := range codes {
+		codes[i] = c.newText(16)[:recoveryCodeChars]
+	}
+	return codes
+}
+
+// showRecoveryCodes describes a conversation about codes that were made.
+func showRecoveryCodes(c *Cursor) (map[string]any, error) {
 	codes, err := pending[[]string](c)
-	return &Action{Type: s.Type, Data: map[string]any{"type": "view_recovery_code_data", "recovery_codes": codes}}, err
+	return map[string]any{"type": "view_recovery_code_data", "recovery_codes": codes}, err
 }
 
 // wantsRecoveryCodes says whether the user is to get codes: with their first
 // second factor, and in a reauth flow new ones for as long as they have one.
 func wantsRecoveryCodes(c *Cursor) (bool, error) {
 	if c.Ref.Type == tenant.Reauth {
-		account, err := c.Account(c.User)
-		return account != nil && slices.ContainsFunc(account.Authenticators, func(a tenant.Authenticator) bool { return secondary(a.Type) }), err
+		second, err := c.secondFactors()
+		return len(second) > 0, err
 	}
 	has, err := c.has(recoveryCodeName)
 	made := slices.ContainsFunc(c.Draft.Authenticators, func(n NewCredential) bool { return secondary(n.Type) })
@@ -130,6 +141,15 @@ func (viewRecoveryCode) Understands(_ *Cursor, _ *tenant.Step, in *Answer) bool 
 }
 
 func (viewRecoveryCode) Take(c *Cursor, _ *tenant.Step, in *Answer) error {
+	if err := confirmRecoveryCodes(c, in); err != nil {
+		return err
+	}
+	c.pass()
+	return nil
+}
+
+// confirmRecoveryCodes drafts the codes that the user says they have kept.
+func confirmRecoveryCodes(c *Cursor, in *Answer) error {
 	yes, err := in.flag("confirm_recovery_code")
 	if err == nil && !yes {
 		err = tenant.Invalidf("/confirm_recovery_code", "required", "confirm_recovery_code is true once the user has kept the codes")
@@ -155,6 +175,5 @@ func (viewRecoveryCode) Take(c *Cursor, _ *tenant.Step, in *Answer) error {
 		return err
 	}
 	c.Draft.Authenticators = append(c.Draft.Authenticators, fresh)
-	c.pass()
 	return nil
 }

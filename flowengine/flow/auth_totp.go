@@ -45,7 +45,7 @@ func (totp) Options(c *Cursor, s *tenant.Step, _ *tenant.Branch) ([]Option, erro
 
 func (m totp) Take(c *Cursor, s *tenant.Step, _ *tenant.Branch, _ Option, in *Answer) (Verdict, error) {
 	if s.Type == stepCreateAuthenticator {
-		return Verdict{Pending: totpKey{Key: base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(c.Random(20))}}, nil
+		return Verdict{Pending: totpKey{Key: newTOTPKey(c)}}, nil
 	}
 	code, err := in.text("code")
 	if err != nil {
@@ -93,27 +93,40 @@ func (totp) Prompt(c *Cursor, _ *tenant.Step) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	secret, uri, err := describeTOTP(c, key.Key)
+	return map[string]any{"type": "create_totp_data", "secret": secret, "otpauth_uri": uri}, err
+}
+
+// newTOTPKey makes a key of the length of the hash (RFC 4226 section 4, R6), in
+// base32 without padding.
+func newTOTPKey(c *Cursor) string {
+	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(c.Random(20))
+}
+
+// describeTOTP is what an authenticator app needs to know of a key.
+func describeTOTP(c *Cursor, key string) (secret, uri string, err error) {
 	name, err := c.accountName()
-	if err != nil {
-		return nil, err
-	}
-	issuer := c.Issuer()
-	uri := url.URL{Scheme: "otpauth", Host: "totp", Path: "/" + name, RawQuery: url.Values{
-		"secret": {key.Key}, "issuer": {issuer}, "algorithm": {"SHA1"}, "digits": {"6"}, "period": {"30"},
+	u := url.URL{Scheme: "otpauth", Host: "totp", Path: "/" + name, RawQuery: url.Values{
+		"secret": {key}, "issuer": {c.Issuer()}, "algorithm": {"SHA1"}, "digits": {"6"}, "period": {"30"},
 	}.Encode()}
-	return map[string]any{"type": "create_totp_data", "secret": key.Key, "otpauth_uri": uri.String()}, nil
+	return key, u.String(), err
 }
 
 func (totp) Resume(c *Cursor, _ *tenant.Step, _ *tenant.Branch, in *Answer) (Verdict, error) {
+	key, err := pending[totpKey](c)
+	if err != nil {
+		return Verdict{}, err
+	}
+	return setUpTOTP(c, key, in)
+}
+
+// setUpTOTP drafts an authenticator app that has shown that it has the key.
+func setUpTOTP(c *Cursor, key totpKey, in *Answer) (Verdict, error) {
 	code, err := in.text("code")
 	if err != nil {
 		return Verdict{}, err
 	}
 	if err := c.Allow(LimitCreate, c.subject()); err != nil {
-		return Verdict{}, err
-	}
-	key, err := pending[totpKey](c)
-	if err != nil {
 		return Verdict{}, err
 	}
 	step, ok := key.match(code, c.Now())

@@ -44,7 +44,7 @@ func understands(c *Cursor, s *tenant.Step, in *Answer, key string) bool {
 
 // take hands an answer to the method in conversation, or finds the branch that
 // it means and hands it to that branch's method. key is the one that names the
-// method: identification or authentication. While the conversation goes on the
+// method: identification, authentication or setting. While the conversation goes on the
 // run stays on the step, and done is false.
 func take(c *Cursor, s *tenant.Step, in *Answer, key string) (branch int, v Verdict, done bool, err error) {
 	if c.Pending != nil {

@@ -46,6 +46,9 @@ func (k *checker) derive() {
 			tenant.Step{Type: stepSelectDestination}, tenant.Step{Type: stepVerifyRecoveryCode}, tenant.Step{Type: stepResetPassword})
 	}
 	k.deriveReauth()
+	k.deriveOne(tenant.Verify, slices.DeleteFunc(slices.Clone(recovery), func(b tenant.Branch) bool { return b.Identification == idUsername }),
+		tenant.Step{Type: stepVerify, TargetStep: identified})
+	k.deriveSettings()
 }
 
 // both lists what the default sign-up and the default login begin with alike.
@@ -111,6 +114,36 @@ func (k *checker) deriveReauth() {
 	if a.RecoveryCodes.Enabled && len(a.Secondary) > 0 && a.SecondaryMode != tenant.SecondaryDisabled {
 		add(RecoveryCodesFlow, prove, tenant.Step{Type: stepViewRecoveryCode})
 	}
+}
+
+// profileFields are the attributes that the derived settings flow offers.
+var profileFields = []tenant.ProfileField{
+	{Pointer: "/name"}, {Pointer: "/given_name"}, {Pointer: "/family_name"}, {Pointer: "/nickname"}, {Pointer: "/picture"},
+	{Pointer: "/locale"}, {Pointer: "/zoneinfo"},
+}
+
+// deriveSettings adds the flow in which users change what is theirs.
+func (k *checker) deriveSettings() {
+	cfg, ref := k.program.config, defaultOf(tenant.Settings)
+	if k.program.flows[ref] != nil {
+		return
+	}
+	second := cfg.Authenticators.SecondaryMode != tenant.SecondaryDisabled && len(cfg.Authenticators.Secondary) > 0
+	change := tenant.Step{Type: stepChangeSetting, UserProfile: profileFields, OneOf: []tenant.Branch{{Setting: settingProfile}}}
+	for _, may := range []struct {
+		setting string
+		on      bool
+	}{
+		{settingPassword, slices.Contains(cfg.Authenticators.Primary, primaryPassword)},
+		{settingTOTP, second && slices.Contains(cfg.Authenticators.Secondary, secondaryTOTP)},
+		{settingRecoveryCodes, second && cfg.Authenticators.RecoveryCodes.Enabled},
+		{settingPasskeys, cfg.PasskeysOn()},
+	} {
+		if may.on {
+			change.OneOf = append(change.OneOf, tenant.Branch{Setting: may.setting})
+		}
+	}
+	k.program.flows[ref] = &tenant.Flow{Name: ref.Name, Steps: []tenant.Step{change}}
 }
 
 // known says whether a setting names a method that may stand in a step.

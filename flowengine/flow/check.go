@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -43,7 +44,9 @@ func (a facts) and(b facts) facts {
 func (k *checker) check(ref tenant.FlowRef, f *tenant.Flow, at string) {
 	k.nodes = 0
 	before := len(k.problems)
-	begin := facts{identified: ref.Type == tenant.Reauth} // whoever is signed in
+	begin := facts{ // whoever is signed in; in a settings flow a fresh session is the proof
+		identified: ref.Type == tenant.Reauth || ref.Type == tenant.Settings, proved: ref.Type == tenant.Settings,
+	}
 	end := k.steps(ref.Type, f.Steps, at+"/steps", map[string]bool{}, begin, 0)
 	if k.nodes > maxNodes {
 		k.problem(at, "FlowTooLarge", "a flow has at most %d steps and branches", maxNodes)
@@ -52,7 +55,7 @@ func (k *checker) check(ref tenant.FlowRef, f *tenant.Flow, at string) {
 		return // what follows would repeat it
 	}
 	switch ref.Type {
-	case tenant.Login, tenant.Reauth:
+	case tenant.Login, tenant.Reauth, tenant.Verify:
 		if !end.proved {
 			k.problem(at, "ProvesNothing", "there is a way to the end of this flow on which nobody proves anything")
 		}
@@ -96,7 +99,7 @@ func (k *checker) steps(t tenant.FlowType, steps []tenant.Step, at string, named
 			in = k.branches(t, s, here, named, in, depth)
 		} else {
 			after := i > 0 && steps[i-1].Type == stepSelectDestination
-			in = k.plain(s, here, in, after)
+			in = k.plain(t, s, here, in, after)
 		}
 		if s.Name != "" {
 			named[s.Name] = true
@@ -139,17 +142,18 @@ func shows(stepType string) bool {
 
 // branching says whether steps of a type offer branches.
 func branching(stepType string) bool {
-	return stepType == stepIdentify || stepType == stepAuthenticate || stepType == stepCreateAuthenticator
+	return stepType == stepIdentify || stepType == stepAuthenticate || stepType == stepCreateAuthenticator || stepType == stepChangeSetting
 }
 
 // plain checks a step without branches and says what holds after it. sent says
 // that a select_destination step stands right before it.
-func (k *checker) plain(s *tenant.Step, here string, in facts, sent bool) facts {
+func (k *checker) plain(t tenant.FlowType, s *tenant.Step, here string, in facts, sent bool) facts {
 	switch s.Type {
 	case stepVerify:
 		if s.TargetStep == "" {
 			k.problem(here+"/target_step", "Required", "a verify step says in target_step whose claim it is about")
 		}
+		in.proved = in.proved || t == tenant.Verify
 	case stepVerifyRecoveryCode:
 		if !sent {
 			k.problem(here, "NothingSent", "verify_account_recovery_code comes right after select_destination")
@@ -178,12 +182,16 @@ func (k *checker) branches(t tenant.FlowType, s *tenant.Step, here string, named
 		after := in
 		m, ok := methods[b.Method()]
 		switch {
-		case b.Identification != "" && b.Authentication != "":
-			k.problem(at, "TwoMethods", "a branch has an identification or an authentication, not both")
-		case !ok || !m.For(s.Type) || (s.Type == stepIdentify) != (b.Identification != ""):
+		case b.Method() != cmp.Or(b.Identification, b.Authentication, b.Setting):
+			k.problem(at, "TwoMethods", "a branch has an identification, an authentication or a setting, one of them")
+		case !ok || !m.For(s.Type) || (s.Type == stepIdentify) != (b.Identification != "") || (s.Type == stepChangeSetting) != (b.Setting != ""):
 			k.problem(at, "UnknownMethod", "there is no %s %q in a step of type %s", methodKey(s), b.Method(), s.Type)
 		case confined[b.Method()] != nil && !slices.Contains(confined[b.Method()], t):
 			k.problem(at, "NotHere", "%s %q does not belong in a %s flow", methodKey(s), b.Method(), t)
+		case t == tenant.Verify && b.Method() != idEmail && b.Method() != idPhone:
+			k.problem(at, "NotHere", "only an e-mail address or a phone number can be verified")
+		case b.Setting == settingProfile && len(s.UserProfile) == 0:
+			k.problem(at, "NoAttributes", "the setting profile needs user_profile beside one_of, which says what may be changed")
 		case s.Type == stepIdentify && (b.Method() == idAnonymous && in.identified || in.anonymous):
 			k.problem(at, "NotHere", "an anonymous user has no identity: only promotion gives them one")
 		case seen[b.Method()]:
@@ -217,8 +225,11 @@ func (k *checker) branches(t tenant.FlowType, s *tenant.Step, here string, named
 }
 
 func methodKey(s *tenant.Step) string {
-	if s.Type == stepIdentify {
+	switch s.Type {
+	case stepIdentify:
 		return "identification"
+	case stepChangeSetting:
+		return "setting"
 	}
 	return "authentication"
 }

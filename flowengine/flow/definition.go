@@ -45,10 +45,7 @@ func (p *Program) Flow(ref tenant.FlowRef) *tenant.Flow { return p.flows[ref] }
 
 // AboutSession says whether a flow is about who is signed in, or asks about it.
 func (p *Program) AboutSession(ref tenant.FlowRef) bool {
-	if ref.Type == tenant.Reauth || ref.Type == tenant.Promote {
-		return true
-	}
-	return slices.Contains(p.sessions, ref)
+	return ref.Type.NeedsSession() || slices.Contains(p.sessions, ref)
 }
 
 // Compile checks a configuration's flows whole and derives the default ones. A

@@ -32,6 +32,9 @@ func FuzzStep(f *testing.F) {
 	f.Add("promote", `{"identification":"anonymous"}`)
 	f.Add("reauth", `{"authentication":"primary_password","password":"pw"}`)
 	f.Add("account_recovery", "{\"identification\":\"email\",\"login_id\":\"a@b.c\"}\n{\"index\":0}\n{\"account_recovery_code\":\"1\",\"new_password\":\"abcdefghi\"}")
+	f.Add("verification", "{\"identification\":\"email\",\"login_id\":\"a@b.c\"}\n{\"code\":\"1\"}")
+	f.Add("settings", `{"setting":"password","new_password":"abcdefghi"}`)
+	f.Add("settings", "{\"setting\":\"recovery_codes\"}\n{\"confirm_recovery_code\":true}\n\n{\"setting\":\"totp\",\"remove\":true}")
 	f.Add("signup_login", `[null,{"identification":{}},1e999]`)
 	cfg := tenant.DefaultConfig()
 	cfg.Identifications.Enabled = []string{idEmail, idPhone, idUsername, idOAuth, idAnonymous, idSelectAccount}
@@ -111,6 +114,9 @@ func walkAll(t *testing.T, p *Program, ref tenant.FlowRef, script string) {
 		for _, e := range r.Effects {
 			switch e := e.(type) {
 			case Open:
+				if !ref.Type.SignsIn() {
+					t.Fatalf("a %s flow opens a session", ref.Type)
+				}
 				create, _ := r.Effects[0].(Create)
 				made := create.NewUser || create.Promotes
 				// A login that ends has its proof in the state or in this input.

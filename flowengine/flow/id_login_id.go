@@ -27,6 +27,6 @@ func (m loginID) Take(c *Cursor, _ *tenant.Step, _ *tenant.Branch, _ Option, in 
 	if err != nil {
 		return Verdict{}, err
 	}
-	known := c.Ref.Type == tenant.Login || c.Ref.Type == tenant.AccountRecovery
+	known := c.Ref.Type == tenant.Login || c.Ref.Type == tenant.AccountRecovery || c.Ref.Type == tenant.Verify
 	return Verdict{Claim: claim, Shown: raw, Also: otherForms(rules, claim, raw, known)}, nil
 }

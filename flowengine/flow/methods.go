@@ -18,7 +18,8 @@ type StepType interface {
 	Take(c *Cursor, s *tenant.Step, in *Answer) error
 }
 
-// Method is one way to take a branch: to identify, or to authenticate. A method
+// Method is one way to take a branch: to identify, to authenticate, or to change
+// a setting. A method
 // that needs more than one answer holds a conversation: it answers the first
 // with a Verdict that has Pending, is then asked for a Prompt, and gets the
 // next answers by Resume.
@@ -81,6 +82,7 @@ const (
 	stepPromptCreatePasskey = "prompt_create_passkey"
 
 	stepTerminateOtherSessions = "terminate_other_sessions"
+	stepChangeSetting          = "change_setting"
 )
 
 // The names of the methods.
@@ -104,6 +106,12 @@ const (
 	secondaryTOTP     = "secondary_totp"
 	recoveryCodeName  = "recovery_code"
 	deviceTokenName   = "device_token"
+
+	settingPassword      = "password"
+	settingProfile       = "profile"
+	settingTOTP          = "totp"
+	settingRecoveryCodes = "recovery_codes"
+	settingPasskeys      = "passkeys"
 )
 
 // stepTypes and methods are all there is. A new one is a file and a line here.
@@ -130,6 +138,7 @@ func init() { // the tables and what they name refer to each other
 		stepPromptCreatePasskey: promptCreatePasskey{},
 
 		stepTerminateOtherSessions: terminateOtherSessions{},
+		stepChangeSetting:          changeSetting{},
 	}
 	methods = map[string]Method{
 		idEmail:           loginID{kind: idEmail},
@@ -149,6 +158,12 @@ func init() { // the tables and what they name refer to each other
 		secondaryTOTP:     totp{},
 		recoveryCodeName:  recoveryCode{},
 		deviceTokenName:   deviceToken{},
+
+		settingPassword:      setPassword{},
+		settingProfile:       setProfile{},
+		settingTOTP:          setTOTP{},
+		settingRecoveryCodes: setRecoveryCodes{},
+		settingPasskeys:      setPasskeys{},
 	}
 }
 
@@ -171,5 +186,5 @@ func secondary(method string) bool {
 // StepTypes names what there is, for metrics and documentation.
 func StepTypes() []string { return keys(stepTypes) }
 
-// Methods names every identification and authentication.
+// Methods names every identification, authentication and setting.
 func Methods() []string { return keys(methods) }

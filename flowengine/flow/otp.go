@@ -35,9 +35,13 @@ func (c *Cursor) send(p sent) (sent, error) {
 		delivery = tenant.MessageSuppressed
 	}
 	now, otp := c.Now(), &c.Config().OTP
+	lifetime := otp.Lifetime(p.Form)
+	if c.Ref.Type == tenant.Verify {
+		lifetime = time.Duration(c.Config().Verification.CodeLifetimeSeconds) * time.Second
+	}
 	c.Do(Send{Secret: secret, Decoy: c.Decoy, Code: tenant.Code{
 		ID: p.ID, Purpose: p.Purpose, Form: p.Form, Channel: p.Channel, Target: p.To, Delivery: delivery,
-		MaxAttempts: otp.MaxAttempts, CreatedAt: now, ExpiresAt: now.Add(otp.Lifetime(p.Form)),
+		MaxAttempts: otp.MaxAttempts, CreatedAt: now, ExpiresAt: now.Add(lifetime),
 	}})
 	return p, nil
 }

@@ -12,7 +12,7 @@ import (
 // them. It refuses with tenant.ErrNoSuchFlow, tenant.ErrNoPublicSignup, or as
 // [Program.Step] does; then there is no run.
 func (p *Program) Start(w World, ref tenant.FlowRef, user string, inputs ...Input) (Result, error) {
-	if ref.Type != tenant.Reauth && ref.Type != tenant.Promote {
+	if !ref.Type.NeedsSession() {
 		user = "" // the others ask who it is
 	}
 	c := &Cursor{World: w, State: State{Ref: ref, At: []int{0}, User: user}, program: p}
@@ -56,7 +56,7 @@ func (p *Program) open(ref tenant.FlowRef, user string) error {
 		return tenant.ErrNoSuchFlow
 	case ref.Type == tenant.Signup && !p.config.Accounts.PublicSignup:
 		return tenant.ErrNoPublicSignup
-	case (ref.Type == tenant.Reauth || ref.Type == tenant.Promote) && user == "":
+	case ref.Type.NeedsSession() && user == "":
 		return tenant.ErrFlowNotAllowed.Says("sign in first: this flow is about whoever is signed in")
 	}
 	return nil
@@ -171,9 +171,12 @@ func (c *Cursor) settle() (*Action, error) {
 
 // pass leaves a step that has no branches.
 func (c *Cursor) pass() {
-	c.Branch, c.Pending, c.Passkey = 0, nil, nil
+	c.leave()
 	c.At[len(c.At)-1]++
 }
+
+// leave forgets what belongs to the step alone.
+func (c *Cursor) leave() { c.Branch, c.Pending, c.Passkey, c.TOTP = 0, nil, nil, "" }
 
 // amr notes what was proved, once.
 func (c *Cursor) amr(method string) {
@@ -184,7 +187,7 @@ func (c *Cursor) amr(method string) {
 
 // enter goes into branch i; settle leaves it again when it is empty.
 func (c *Cursor) enter(i int) {
-	c.Branch, c.Pending, c.Passkey = 0, nil, nil
+	c.leave()
 	c.At = append(c.At, i, 0)
 }
 
@@ -194,7 +197,8 @@ func (c *Cursor) restart(to tenant.FlowRef) error {
 	if err := c.program.open(to, c.User); err != nil {
 		return err
 	}
-	c.Ref, c.At, c.Branch, c.Pending, c.Passkey = to, []int{0}, 0, nil, nil
+	c.leave()
+	c.Ref, c.At = to, []int{0}
 	return nil
 }
 
@@ -223,6 +227,11 @@ func (c *Cursor) end() (*Action, error) {
 	if err := c.stillSignedIn(); err != nil {
 		return nil, err
 	}
+	if c.Draft.credentials() {
+		if err := c.mayChange(); err != nil {
+			return nil, err
+		}
+	}
 	if err := c.askAtEnd(); err != nil {
 		return nil, err
 	}
@@ -231,13 +240,14 @@ func (c *Cursor) end() (*Action, error) {
 		c.Do(Create{User: c.User, Draft: c.Draft, Proved: c.Proved, Promotes: c.Ref.Type == tenant.Promote})
 	}
 	if c.Draft.NewPassword != "" {
-		c.Do(Forget{User: c.User, Sessions: c.Ref.Type == tenant.AccountRecovery && c.Config().Recovery.RevokeSessions})
+		c.Do(Forget{User: c.User, Sessions: c.Ref.Type == tenant.AccountRecovery && c.Config().Recovery.RevokeSessions ||
+			c.Ref.Type == tenant.Settings && c.Config().Sessions.EndOthersOnPasswordChange})
 	}
 	if c.EndOthers || c.Ref.Type == tenant.Promote { // an anonymous session's token doesn't become a full user's
 		c.Do(EndOthers{c.User})
 	}
 	switch {
-	case c.Ref.Type == tenant.AccountRecovery:
+	case !c.Ref.Type.SignsIn():
 	case c.Selected != "":
 		c.Do(Resume{Session: c.Selected, AMR: c.AMR, Renewed: c.Renews})
 	default:
@@ -262,7 +272,7 @@ func (c *Cursor) askAtEnd() error {
 			return err
 		}
 	}
-	if c.Ref.Type == tenant.AccountRecovery { // no session opens
+	if !c.Ref.Type.SignsIn() { // no session opens
 		return nil
 	}
 	return c.hook(tenant.HookPreAuthenticated)
@@ -311,5 +321,6 @@ func (s State) clone() State {
 	s.Draft.Profile = maps.Clone(s.Draft.Profile)
 	s.Draft.Identities = slices.Clone(s.Draft.Identities)
 	s.Draft.Authenticators = slices.Clone(s.Draft.Authenticators)
+	s.Draft.Remove = slices.Clone(s.Draft.Remove)
 	return s
 }

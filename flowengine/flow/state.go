@@ -16,6 +16,7 @@ type State struct {
 	Branch  int                     `json:"branch,omitempty"`  // the branch Pending belongs to
 	Pending json.RawMessage         `json:"pending,omitempty"` // a method's half-finished conversation
 	Passkey *Ceremony               `json:"passkey,omitempty"` // that the step has begun
+	TOTP    string                  `json:"totp,omitempty"`    // the key that the step offers to set up
 	User    string                  `json:"user,omitempty"`    // known once identified; of a signup, the id the user will have
 	Decoy   bool                    `json:"decoy,omitempty"`   // identified as somebody who doesn't exist, and isn't told
 	Claim   tenant.Claim            `json:"claim,omitzero"`    // what the user identified with last
@@ -41,11 +42,17 @@ type Draft struct {
 	Authenticators []NewCredential            `json:"authenticators,omitempty"`
 	NewPassword    string                     `json:"new_password,omitempty"` // a hash, to replace the one the user has
 	Profile        map[string]json.RawMessage `json:"profile,omitempty"`      // attributes by pointer
+	Remove         []string                   `json:"remove,omitempty"`       // types of authenticators that the user loses
 }
 
 // Empty says that the run makes nothing.
 func (d *Draft) Empty() bool {
-	return !d.NewUser && len(d.Identities) == 0 && len(d.Authenticators) == 0 && d.NewPassword == "" && len(d.Profile) == 0
+	return !d.NewUser && len(d.Identities) == 0 && !d.credentials() && len(d.Profile) == 0
+}
+
+// credentials says whether the run changes what proves the user.
+func (d *Draft) credentials() bool {
+	return len(d.Authenticators) > 0 || d.NewPassword != "" || len(d.Remove) > 0
 }
 
 // NewIdentity is a claim that becomes the user's.

@@ -13,18 +13,20 @@ const (
 	changeExpired = "expiry"
 )
 
-// changePassword asks for a new password when the one just used won't do any
-// longer.
+// changePassword asks for a new password: at login when the one just used won't
+// do any longer, in a settings flow always.
 type changePassword struct{}
 
-func (changePassword) In(t tenant.FlowType) bool { return t == tenant.Login }
+func (changePassword) In(t tenant.FlowType) bool { return t == tenant.Login || t == tenant.Settings }
 
 func (changePassword) Offer(c *Cursor, s *tenant.Step) (*Action, error) {
-	if c.Change == "" {
+	data := map[string]any{"type": "new_password_data", "password_policy": c.Config().PasswordPolicy.Public()}
+	if c.Change != "" {
+		data["force_change_reason"] = c.Change
+	} else if c.Ref.Type == tenant.Login {
 		return nil, nil
 	}
-	return &Action{Type: s.Type, Data: map[string]any{
-		"type": "new_password_data", "password_policy": c.Config().PasswordPolicy.Public(), "force_change_reason": c.Change}}, nil
+	return &Action{Type: s.Type, Data: data}, nil
 }
 
 func (changePassword) Understands(_ *Cursor, _ *tenant.Step, in *Answer) bool {
@@ -43,6 +45,9 @@ func (changePassword) Take(c *Cursor, _ *tenant.Step, in *Answer) error {
 // newPassword drafts the password that replaces the user's.
 func (c *Cursor) newPassword(in *Answer) error {
 	given, err := in.text("new_password")
+	if err == nil {
+		err = c.mayChange() // first: the history would tell somebody else what the password is
+	}
 	if err != nil {
 		return err
 	}
@@ -69,7 +74,7 @@ func (c *Cursor) unused(password string) error {
 	history := &c.Config().PasswordPolicy.History
 	var old []tenant.Authenticator
 	for _, a := range account.Authenticators {
-		if a.Type == primaryPassword && c.Ref.Type == tenant.Login || a.Type == tenant.OldPassword && history.Enabled() {
+		if a.Type == primaryPassword && c.Ref.Type != tenant.AccountRecovery || a.Type == tenant.OldPassword && history.Enabled() {
 			old = append(old, a)
 		}
 	}

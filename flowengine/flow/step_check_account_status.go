@@ -6,7 +6,9 @@ import "github.com/usher-id/usher/tenant"
 // it have a side effect. Every flow looks again at its end.
 type checkAccountStatus struct{}
 
-func (checkAccountStatus) In(t tenant.FlowType) bool { return t == tenant.Login || t == tenant.Reauth }
+func (checkAccountStatus) In(t tenant.FlowType) bool {
+	return t == tenant.Login || t == tenant.Reauth || t == tenant.Settings
+}
 
 func (checkAccountStatus) Offer(c *Cursor, _ *tenant.Step) (*Action, error) { return nil, c.mayEnter() }
 

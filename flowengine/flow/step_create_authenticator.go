@@ -7,7 +7,7 @@ import "github.com/usher-id/usher/tenant"
 type createAuthenticator struct{}
 
 func (createAuthenticator) In(t tenant.FlowType) bool {
-	return t == tenant.Signup || t == tenant.Login || t == tenant.Promote
+	return t == tenant.Signup || t == tenant.Login || t == tenant.Promote || t == tenant.Settings
 }
 
 func (createAuthenticator) Offer(c *Cursor, s *tenant.Step) (*Action, error) {

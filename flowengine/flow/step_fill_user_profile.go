@@ -6,16 +6,63 @@ import (
 	"github.com/usher-id/usher/tenant"
 )
 
-// fillUserProfile asks for attributes of the user.
+// fillUserProfile asks for attributes of the user; in a settings flow it shows
+// those that are known.
 type fillUserProfile struct{}
 
-func (fillUserProfile) In(t tenant.FlowType) bool { return t == tenant.Signup || t == tenant.Promote }
+func (fillUserProfile) In(t tenant.FlowType) bool {
+	return t == tenant.Signup || t == tenant.Promote || t == tenant.Settings
+}
 
-func (fillUserProfile) Offer(_ *Cursor, s *tenant.Step) (*Action, error) {
+func (fillUserProfile) Offer(c *Cursor, s *tenant.Step) (*Action, error) {
 	if len(s.UserProfile) == 0 {
 		return nil, nil
 	}
-	return &Action{Type: stepFillUserProfile, Data: map[string]any{"type": "fill_user_profile_data", "attributes": s.UserProfile}}, nil
+	attributes, err := c.attributes(s.UserProfile)
+	return &Action{Type: stepFillUserProfile, Data: map[string]any{"type": "fill_user_profile_data", "attributes": attributes}}, err
+}
+
+// attribute is one that is asked for, in a settings flow with what it is now.
+type attribute struct {
+	tenant.ProfileField
+	Value json.RawMessage `json:"value,omitempty"`
+}
+
+func (c *Cursor) attributes(fields []tenant.ProfileField) ([]attribute, error) {
+	known := map[string]json.RawMessage{}
+	if c.Ref.Type == tenant.Settings {
+		account, err := c.Account(c.User)
+		if err != nil {
+			return nil, err
+		}
+		if account != nil {
+			if known, err = byPointer(account.Attributes); err != nil {
+				return nil, err
+			}
+		}
+	}
+	out := make([]attribute, len(fields))
+	for i, f := range fields {
+		out[i] = attribute{f, known[f.Pointer]}
+	}
+	return out, nil
+}
+
+// byPointer lists attributes by their pointers.
+func byPointer(of tenant.UserAttributes) (map[string]json.RawMessage, error) {
+	out := map[string]json.RawMessage{}
+	for _, part := range []json.RawMessage{of.Standard, of.Custom} {
+		object := map[string]json.RawMessage{}
+		if len(part) > 0 {
+			if err := json.Unmarshal(part, &object); err != nil {
+				return nil, err
+			}
+		}
+		for key, value := range object {
+			out["/"+key] = value
+		}
+	}
+	return out, nil
 }
 
 func (fillUserProfile) Understands(_ *Cursor, _ *tenant.Step, in *Answer) bool {
@@ -23,6 +70,15 @@ func (fillUserProfile) Understands(_ *Cursor, _ *tenant.Step, in *Answer) bool {
 }
 
 func (fillUserProfile) Take(c *Cursor, s *tenant.Step, in *Answer) error {
+	if err := c.fillProfile(s.UserProfile, in); err != nil {
+		return err
+	}
+	c.pass()
+	return nil
+}
+
+// fillProfile drafts what the answer gives of the attributes that are asked for.
+func (c *Cursor) fillProfile(fields []tenant.ProfileField, in *Answer) error {
 	var given []struct {
 		Pointer string          `json:"pointer"`
 		Value   json.RawMessage `json:"value"`
@@ -31,7 +87,7 @@ func (fillUserProfile) Take(c *Cursor, s *tenant.Step, in *Answer) error {
 		return err
 	}
 	asked, got := map[string]bool{}, map[string]json.RawMessage{}
-	for _, f := range s.UserProfile {
+	for _, f := range fields {
 		asked[f.Pointer] = true
 	}
 	var causes []tenant.Cause
@@ -46,7 +102,7 @@ func (fillUserProfile) Take(c *Cursor, s *tenant.Step, in *Answer) error {
 		}
 		got[a.Pointer] = a.Value
 	}
-	for _, f := range s.UserProfile {
+	for _, f := range fields {
 		if _, ok := got[f.Pointer]; f.Required && !ok {
 			causes = append(causes, tenant.Cause{Location: "/attributes", Kind: "required", Details: map[string]any{"pointer": f.Pointer}})
 		}
@@ -60,6 +116,5 @@ func (fillUserProfile) Take(c *Cursor, s *tenant.Step, in *Answer) error {
 	for at, v := range got {
 		c.Draft.Profile[at] = v
 	}
-	c.pass()
 	return nil
 }

@@ -10,11 +10,10 @@ import "github.com/usher-id/usher/tenant"
 //	signup_login  go on in login_flow     go on in signup_flow
 //	promote       refuse: taken           becomes an identity of the anonymous user
 //	recovery      that is the user        as in login, or as on_failure says
+//	verification  that is the user        as in recovery
 type identify struct{}
 
-func (identify) In(t tenant.FlowType) bool {
-	return t != tenant.Reauth
-}
+func (identify) In(t tenant.FlowType) bool { return t != tenant.Reauth && t != tenant.Settings }
 
 func (identify) Offer(c *Cursor, s *tenant.Step) (*Action, error) {
 	if c.Pending != nil {

@@ -7,7 +7,7 @@ import "github.com/usher-id/usher/tenant"
 type promptCreatePasskey struct{}
 
 func (promptCreatePasskey) In(t tenant.FlowType) bool {
-	return t == tenant.Signup || t == tenant.Login || t == tenant.Promote
+	return t == tenant.Signup || t == tenant.Login || t == tenant.Promote || t == tenant.Settings
 }
 
 func (promptCreatePasskey) Offer(c *Cursor, s *tenant.Step) (*Action, error) {

@@ -10,7 +10,9 @@ import (
 // to it.
 type verify struct{}
 
-func (verify) In(t tenant.FlowType) bool { return t == tenant.Signup || t == tenant.Promote }
+func (verify) In(t tenant.FlowType) bool {
+	return t == tenant.Signup || t == tenant.Promote || t == tenant.Verify
+}
 
 func (verify) Offer(c *Cursor, s *tenant.Step) (*Action, error) {
 	to := c.Marks[s.TargetStep]

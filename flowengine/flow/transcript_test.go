@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/tools/txtar"
 
@@ -164,6 +165,7 @@ func (p *player) play() {
 			p.world.asked = p.world.asked[1:]
 		case "signed":
 			p.world.Signed, p.world.Proof, _ = strings.Cut(rest, " ")
+			p.world.since = p.world.now
 		case "elsewhere":
 			p.world.Others = true
 		case "limit":
@@ -198,13 +200,21 @@ func (p *player) play() {
 
 // expand puts in what the world knows: $CODE of the last message, $CHALLENGE of
 // the passkeys' ceremony that the step has begun, $TOTP of the
-// key being set up or of the first user who has one, $RECOVERY, the first code shown.
+// key being set up or of the first user who has one, $SETTOTP of the one that a
+// settings flow offers, $RECOVERY, the first code shown.
 func (p *player) expand(s string) string {
 	if p.world.last != nil {
 		s = strings.ReplaceAll(s, "$CODE", p.world.last.secret)
 	}
 	if strings.Contains(s, "$CHALLENGE") {
 		s = strings.ReplaceAll(s, "$CHALLENGE", string(regexp.MustCompile(`challenge\d+`).Find(p.now)))
+	}
+	if strings.Contains(s, "$SETTOTP") {
+		for _, o := range p.last.Action.Data["options"].([]Option) {
+			if key, ok := o.Show["secret"].(string); ok {
+				s = strings.ReplaceAll(s, "$SETTOTP", codeOf(p.T, key, p.world.Now()))
+			}
+		}
 	}
 	if strings.Contains(s, "$TOTP") {
 		s = strings.ReplaceAll(s, "$TOTP", p.totp())
@@ -227,11 +237,15 @@ func (p *player) totp() string {
 			}
 		}
 	}
+	return codeOf(p.T, key, p.world.Now())
+}
+
+func codeOf(t *testing.T, key string, at time.Time) string {
 	secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(key)
 	if err != nil {
-		p.Fatal(err)
+		t.Fatal(err)
 	}
-	return hotp(secret, p.world.Now().Unix()/30)
+	return hotp(secret, at.Unix()/30)
 }
 
 func (p *player) refusal(n int, want string) {

@@ -19,6 +19,7 @@ type world struct {
 		Disabled bool
 		tenant.Access
 		Anonymous      bool
+		Attributes     tenant.UserAttributes
 		Claims         []tenant.Claim
 		Keys           []string // of the claims; the value where there is none
 		Authenticators []tenant.Authenticator
@@ -34,6 +35,7 @@ type world struct {
 	Device string
 	Signed string // who is signed in
 	Proof  string // how they were proved, separated by spaces
+	since  int64  // when
 	Others bool   // and whether elsewhere too
 	limit  int
 	used   map[string]int
@@ -78,7 +80,7 @@ func (w *world) Account(user string) (*tenant.Account, error) {
 	for _, u := range w.Users {
 		if u.ID == user {
 			a := &tenant.Account{User: tenant.User{ID: u.ID, State: tenant.UserActive, Anonymous: u.Anonymous}, Authenticators: u.Authenticators}
-			a.Access = u.Access
+			a.Access, a.Attributes = u.Access, u.Attributes
 			if u.Disabled {
 				a.State = tenant.UserDisabled
 			}
@@ -149,6 +151,7 @@ func (w *world) apply(effects []Effect) {
 					w.Users[i].Claims = append(w.Users[i].Claims, n.Claim)
 				}
 				w.Users[i].Anonymous = w.Users[i].Anonymous && !e.Promotes
+				w.Users[i].Authenticators = slices.DeleteFunc(w.Users[i].Authenticators, func(a tenant.Authenticator) bool { return slices.Contains(e.Remove, a.Type) })
 				for _, n := range e.Authenticators {
 					if j := slices.IndexFunc(w.Users[i].Authenticators, func(a tenant.Authenticator) bool { return a.ID == n.ID && a.Secret == n.Was }); j >= 0 {
 						w.Users[i].Authenticators[j].Secret = n.Secret
@@ -171,7 +174,7 @@ func (w *world) Session() *tenant.Session {
 	if w.Signed == "" {
 		return nil
 	}
-	return &tenant.Session{ID: "session of " + w.Signed, UserID: w.Signed, AMR: strings.Fields(w.Proof)}
+	return &tenant.Session{ID: "session of " + w.Signed, UserID: w.Signed, AMR: strings.Fields(w.Proof), AuthenticatedAt: time.Unix(1700000000+w.since, 0)}
 }
 func (w *world) OtherSessions(string) (bool, error) { return w.Others, nil }
 func (w *world) DeviceToken() string                { return w.Device }
@@ -207,7 +210,7 @@ func (w *world) Identities(user string) ([]tenant.Identity, error) {
 	for _, u := range w.Users {
 		for _, c := range u.Claims {
 			if u.ID == user {
-				out = append(out, tenant.Identity{Claim: c, VerifiedAt: w.Now()})
+				out = append(out, tenant.Identity{Claim: c, Shown: c.Value, VerifiedAt: w.Now()})
 			}
 		}
 	}

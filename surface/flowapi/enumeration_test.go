@@ -49,6 +49,11 @@ func TestNobodyLearnsWhoHasAnAccount(t *testing.T) {
 		"recovery by phone":    {both, "account_recovery", "phone", "+85298765432", "+85298765499", []obj{{"index": 9}, index, {"account_recovery_code": "000000"}}},
 		"recovery by username": {both, "account_recovery", "username", "reachable", "stranger", []obj{index, {"account_recovery_code": "000000"}, {"resend": true}}},
 		"unreachable":          {both, "account_recovery", "username", "unreachable", "stranger", []obj{index, {"account_recovery_code": "000000"}, {"resend": true}}},
+		"verification": {both, "verification", "email", "known@example.com", "knowing@example.com", []obj{
+			{"code": "000000"}, {"resend": true}, {"code": "000000"}, {"code": "000001"}, {"code": "000002"}, {"code": "000003"}, {"code": "000004"}, {"code": "000005"},
+		}},
+		"verification by link":  {link, "verification", "email", "known@example.com", "knowing@example.com", []obj{{"check": true}, {"code": "x"}, resend}},
+		"verification by phone": {both, "verification", "phone", "+85298765432", "+85298765499", []obj{{"code": "000000"}, resend}},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 			onBoth(t, func(h *house) {

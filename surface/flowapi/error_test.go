@@ -29,6 +29,7 @@ var answers = map[tenant.Reason]struct {
 	"AuthenticationFlowFinished":        {400, "Invalid"},
 	"AuthenticationFlowConflict":        {409, "Conflict"},
 	"AuthenticationFlowDifferentUserID": {400, "Invalid"},
+	"SessionNotFresh":                   {403, "Forbidden"},
 	"InvalidCredentials":                {401, "Unauthorized"},
 	"OTPExpired":                        {401, "Unauthorized"},
 	"UserNotFound":                      {404, "NotFound"},

@@ -148,6 +148,7 @@ type flowUser struct {
 	Disabled bool
 	tenant.Access
 	Anonymous      bool
+	Attributes     tenant.UserAttributes
 	Claims         []tenant.Claim
 	Keys           []string
 	Authenticators []tenant.Authenticator
@@ -196,7 +197,7 @@ func (p *doorPlayer) read(file, slug string) {
 func (p *doorPlayer) record(u *flowUser) *tenant.UserRecord {
 	now := p.house.now()
 	r := &tenant.UserRecord{User: tenant.User{
-		TenantID: p.x.ID, ID: u.ID, State: tenant.UserActive, Access: u.Access, Anonymous: u.Anonymous, CreatedAt: now, UpdatedAt: now,
+		TenantID: p.x.ID, ID: u.ID, State: tenant.UserActive, Access: u.Access, Anonymous: u.Anonymous, Attributes: u.Attributes, CreatedAt: now, UpdatedAt: now,
 	}}
 	if u.Disabled {
 		r.State = tenant.UserDisabled
@@ -391,6 +392,14 @@ func (p *doorPlayer) expand(s string) string {
 			code = p.link(p.x)
 		}
 		s = strings.ReplaceAll(s, "$CODE", code)
+	}
+	if strings.Contains(s, "$SETTOTP") {
+		options, _ := p.now.at("result", "action", "data", "options").([]any)
+		for i := range options {
+			if key := p.now.str("result", "action", "data", "options", i, "secret"); key != "" {
+				s = strings.ReplaceAll(s, "$SETTOTP", totpCode(key, p.house.now()))
+			}
+		}
 	}
 	if strings.Contains(s, "$TOTP") {
 		key := p.now.str("result", "action", "data", "secret")

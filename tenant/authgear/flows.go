@@ -13,6 +13,9 @@ var stepTypes = map[string]string{
 // they are sound is found out later; see fit.
 func (t *translation) flows(root place) {
 	for _, typ := range tenant.FlowTypes {
+		if typ == tenant.Verify || typ == tenant.Settings {
+			continue // that format has no such flows
+		}
 		key := string(typ) + "_flows"
 		p := root.at("/authentication_flow/" + key)
 		if !p.given {
