@@ -22,6 +22,7 @@ import (
 	"github.com/usher-id/usher/surface"
 	"github.com/usher-id/usher/surface/flowapi"
 	"github.com/usher-id/usher/surface/pages"
+	"github.com/usher-id/usher/surface/selfservice"
 	"github.com/usher-id/usher/surface/setup"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/secret"
@@ -295,6 +296,7 @@ func newHandler(e *env, c *serveCmd, m *metrics, s *server, engine *flowengine.E
 	s.health.routes(mux, false)
 	mux.Handle("/", flows)
 	mux.Handle(pages.Path, pages.New(engine, options))
+	mountAt(mux, selfservice.New(engine, options), selfservice.Paths...)
 	onAdminHost := func(path string, h http.Handler) {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			if t, err := directory.ByHost(r.Context(), r.Host); err != nil || t.Slug != tenant.AdminSlug {
@@ -310,6 +312,12 @@ func newHandler(e *env, c *serveCmd, m *metrics, s *server, engine *flowengine.E
 	}
 	onAdminHost(setup.Path, surface.NewDoor("pages", plainly, options).Raw(setup.Handler(complete, e.Log)))
 	return mux, nil
+}
+
+func mountAt(mux *http.ServeMux, h http.Handler, paths ...string) {
+	for _, path := range paths {
+		mux.Handle(path, h)
+	}
 }
 
 // plainly says no where the handler behind the door wasn't asked.

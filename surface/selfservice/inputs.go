@@ -157,7 +157,11 @@ func (p *page) readIdentity(data map[string]any, in form) ([]flow.Input, error) 
 	if to == "" {
 		return nil, missing("email")
 	}
-	return []flow.Input{with("identification", typed(to, ids), "login_id", to)}, nil
+	who := with("identification", typed(to, ids), "login_id", to)
+	if p.flow.kind == recovery {
+		return []flow.Input{who, with("index", 0)}, nil
+	}
+	return []flow.Input{who}, nil
 }
 
 func (p *page) readLogin(ids []string, method string, in form) ([]flow.Input, error) {

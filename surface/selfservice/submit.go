@@ -293,6 +293,13 @@ func (c *call) rejected(f *held, err error) (any, error) {
 	if told == nil {
 		return nil, c.helped(f, err)
 	}
+	if passing[f.asks()] != nil { // nobody can be asked here: back to who it is
+		at, againErr := c.engine.AgainHeld(c.Context(), c.Tenant, c.client(), f.run.ID)
+		if againErr != nil {
+			return nil, againErr
+		}
+		f.at = at
+	}
 	f.note.Messages = told
 	if err := c.remember(f); err != nil {
 		return nil, err

@@ -93,6 +93,32 @@ func TestVerifyInBrowser(t *testing.T) {
 	})
 }
 
+// A phone number is verified in the same field; of several ways the first is taken.
+func TestVerifyPhone(t *testing.T) {
+	onBoth(t, func(t *testing.T, h *house) {
+		x := h.tenant("acme", func(c *tenant.Config) {
+			c.Identifications.Enabled = []string{"email", "phone"}
+			c.OTP.Phone.Channels = []string{"sms", "whatsapp"}
+		})
+		u := h.user(x, "+14155550123", "correct horse", func(u *tenant.UserRecord) { u.Identities[0].Kind = "phone" })
+		c := h.app(x)
+		f := c.begin("verification", "")
+		if at := f.node("email")["attributes"].(obj); at["type"] != "text" || f.node("email")["meta"].(obj)["label"].(obj)["id"] != 1070018.0 {
+			t.Error(f.raw)
+		}
+		c.submit(f, obj{"method": "code", "email": "+1"}).is(400).tells("email", 4000041)
+		f = c.submit(f, obj{"method": "code", "email": "+14155550123"}).is(200).stands("sent_email", 1080004)
+		c.submit(f, obj{"code": h.code(x, "+14155550123")}).is(200).stands("passed_challenge", 1080005)
+		if !h.verified(u) {
+			t.Error("not verified")
+		}
+		// Too soon: nobody stands where nobody can be asked.
+		f = c.submit(c.begin("verification", ""), obj{"method": "code", "email": "+14155550123"}).is(400).stands("choose_method", 4000001)
+		h.wait(2 * time.Second)
+		c.submit(f, obj{"method": "code", "email": "+14155550123"}).is(200).stands("sent_email", 1080004)
+	})
+}
+
 // Who has an address can't be found out, and nothing is sent to strangers.
 func TestVerifyTellsNothing(t *testing.T) {
 	onBoth(t, func(t *testing.T, h *house) {
