@@ -21,7 +21,7 @@ import (
 //	<!-- with the demo -->  the page is read with make run in another terminal
 //	<!-- not run: why -->
 
-var documented = []string{"README.md", "CONTRIBUTING.md", "docs/run.md", "docs/tenants.md", "docs/flow-api.md", "docs/admin-api.md", "docs/operate.md", "docs/users.md", "docs/hooks.md", "docs/authgear.md"}
+var documented = []string{"README.md", "CONTRIBUTING.md", "docs/run.md", "docs/tenants.md", "docs/flow-api.md", "docs/admin-api.md", "docs/operate.md", "docs/users.md", "docs/hooks.md", "docs/authgear.md", "docs/self-service.md"}
 
 // demoCommand is what make run does.
 const demoCommand = "bin/usher serve --dev --database-url sqlite:var/dev/usher.db"

@@ -109,10 +109,10 @@ func TestEveryReasonHasAnAnswer(t *testing.T) {
 
 func TestNegotiation(t *testing.T) {
 	for accept, want := range map[string]bool{
-		"":                 false,
-		"*/*":              false, // a browser that is led to a page
-		"application/json": true,
-		"application/json, text/plain, */*":                               true, // what axios sends
+		"":                                  false,
+		"*/*":                               false, // a browser that is led to a page
+		"application/json":                  true,
+		"application/json, text/plain, */*": true, // what axios sends
 		"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8": false,
 		"application/json;q=0.5, text/html;q=0.4":                         true,
 		"application/json;q=0.4, text/html;q=0.5":                         false,

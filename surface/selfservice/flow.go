@@ -68,6 +68,7 @@ type note struct {
 	AAL        string            `json:"aal,omitempty"`      // of a login: aal2 for the second factor alone
 	Saved      bool              `json:"saved,omitempty"`    // of settings: the flow before it saved something
 	Next       string            `json:"next,omitempty"`     // of settings that were saved: the flow that goes on
+	Proof      string            `json:"proof,omitempty"`    // of an app's recovery: the hash of the token that sets the password
 	Messages   []placed          `json:"messages,omitempty"` // what the last answer to it was told
 	Values     map[string]string `json:"values,omitempty"`   // what was typed, but for secrets
 }
@@ -257,7 +258,7 @@ func (a *api) read(k *kind) handler {
 		if f.over() {
 			return nil, c.errExpired(f)
 		}
-		if k == settings && !f.resets() {
+		if k == settings {
 			if err := c.mine(f); err != nil {
 				return nil, err
 			}

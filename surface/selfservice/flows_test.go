@@ -160,6 +160,63 @@ func TestRegisterWithVerificationFirst(t *testing.T) {
 	})
 }
 
+// A second factor that is required is set up in the flow, step by step; a passkey
+// is not asked for where pages can't make one.
+func TestRegisterWithSecondFactor(t *testing.T) {
+	onBoth(t, func(t *testing.T, h *house) {
+		x := h.tenant("acme", func(c *tenant.Config) {
+			c.Authenticators.SecondaryMode = tenant.SecondaryRequired
+			c.Identifications.Enabled = []string{"email", "passkey"}
+			c.Flows.SignupFlows = []tenant.Flow{{Name: "default", Steps: []tenant.Step{
+				{Name: "who", Type: "identify", OneOf: []tenant.Branch{{Identification: "email"}}},
+				{Type: "create_authenticator", OneOf: []tenant.Branch{{Authentication: "primary_password"}}},
+				{Type: "create_authenticator", OneOf: []tenant.Branch{{Authentication: "secondary_totp"}}},
+				{Type: "view_recovery_code"},
+				{Type: "fill_user_profile", UserProfile: []tenant.ProfileField{{Pointer: "/name", Required: true}, {Pointer: "/x_team"}}},
+				{Type: "prompt_create_passkey"},
+			}}}
+		})
+		c := h.app(x)
+		f := c.submit(c.begin("registration", ""), obj{"method": "password", "password": "correct horse", "traits": obj{"email": "ann@example.com"}}).is(400).stands("choose_method", 1040009)
+		if f.asks() != "method=totp" {
+			t.Fatal(f.raw)
+		}
+		f = c.submit(f, obj{"method": "totp"}).is(400).stands("choose_method")
+		secret := f.node("totp_secret_key")["attributes"].(obj)["text"].(obj)["context"].(obj)["secret"].(string)
+		f = c.submit(f, obj{"method": "totp", "totp_code": totp(secret, h.now())}).is(400)
+		if f.asks() != "lookup_secret_codes lookup_secret_confirm=true" {
+			t.Fatal(f.raw)
+		}
+		f = c.submit(f, obj{"method": "lookup_secret", "lookup_secret_confirm": "true"}).is(400)
+		if f.asks() != "traits.name traits.x_team method=profile" || f.node("traits.x_team")["meta"].(obj)["label"].(obj)["text"] != "Team" {
+			t.Fatal(f.raw)
+		}
+		c.submit(f, obj{"method": "profile", "traits": obj{"x_team": "red"}}).is(400).tells("traits.name", 4000002)
+		a := c.submit(f, obj{"method": "profile", "traits": obj{"name": "Ann", "x_team": obj{"id": 7}}}).is(200)
+		if a.str("identity", "traits", "name") != "Ann" || a.find("identity", "traits", "x_team", "id") != 7.0 || a.str("session", "authenticator_assurance_level") != "aal2" {
+			t.Error(a.raw)
+		}
+	})
+}
+
+// A page on an origin that the tenant lists may call; another may not.
+func TestCrossOrigin(t *testing.T) {
+	onBoth(t, func(t *testing.T, h *house) {
+		x := h.tenant("acme", func(c *tenant.Config) { c.Web.AllowedOrigins = []string{"http://app.acme.localhost:3000"} })
+		c := h.browser(x, true)
+		ask := []string{"Access-Control-Request-Method", "DELETE", "Access-Control-Request-Headers", "x-session-token", "Origin"}
+		a := c.do(http.MethodOptions, "/sessions", nil, append(ask, "http://app.acme.localhost:3000")...).is(204)
+		if !strings.Contains(a.header.Get("Access-Control-Allow-Methods"), "DELETE") || !strings.Contains(a.header.Get("Access-Control-Allow-Headers"), "X-Session-Token") ||
+			a.header.Get("Access-Control-Allow-Credentials") != "true" {
+			t.Errorf("%v", a.header)
+		}
+		c.do(http.MethodOptions, "/sessions", nil, append(ask, "https://evil.example")...).is(403)
+		if a := c.do(http.MethodGet, "/self-service/login/browser", nil, "Origin", "http://app.acme.localhost:3000").is(200); a.header.Get("Access-Control-Allow-Origin") != "http://app.acme.localhost:3000" {
+			t.Errorf("%v", a.header)
+		}
+	})
+}
+
 func TestLogin(t *testing.T) {
 	onBoth(t, func(t *testing.T, h *house) {
 		x := h.tenant("acme", withCodes)
@@ -282,15 +339,21 @@ func TestRecovery(t *testing.T) {
 		c.submit(f, obj{"code": "000000"}).is(200).stands("sent_email", 4060006)
 		c.get("/self-service/settings/flows?id="+f.str("id")).refuses(404, "")
 		f = c.submit(f, obj{"code": h.code(x, "ann@example.com")}).is(200).stands("passed_challenge")
-		if f.str("continue_with", 0, "action") != "show_settings_ui" || f.str("continue_with", 0, "flow", "id") != f.str("id") {
+		if f.str("continue_with", 0, "action") != "set_ory_session_token" || f.str("continue_with", 1, "action") != "show_settings_ui" || f.str("continue_with", 1, "flow", "id") != f.str("id") {
 			t.Fatal(f.raw)
 		}
+		// The id alone, which stands in logs, isn't enough to set the password.
+		c.get("/self-service/settings/flows?id="+f.str("id")).refuses(401, "session_inactive")
+		c.post("/self-service/settings?flow="+f.str("id"), obj{"method": "password", "password": "stolen horse"}).refuses(401, "session_inactive")
+		c.token = f.str("continue_with", 0, "ory_session_token")
+		c.get("/sessions/whoami").refuses(401, "session_inactive")
 		s := c.get("/self-service/settings/flows?id="+f.str("id")).is(200).stands("show_form", 1060001)
 		if s.asks() != "password method=password" || s.str("identity", "id") != u.ID {
 			t.Fatal(s.raw)
 		}
 		c.submit(s, obj{"method": "password", "password": "short"}).is(400).tells("password", 4000032)
-		s = c.submit(s, obj{"method": "password", "password": "other horse"}).is(200).stands("success", 1050001)
+		c.submit(s, obj{"method": "password", "password": "other horse"}).is(200).stands("success", 1050001)
+		c.token = ""
 		c.submit(c.begin("login", ""), obj{"method": "password", "identifier": "ann@example.com", "password": "correct horse"}).is(400)
 		c.submit(c.begin("login", ""), obj{"method": "password", "identifier": "ann@example.com", "password": "other horse"}).is(200)
 		if !h.verified(u) {

@@ -242,7 +242,9 @@ const (
 )
 
 // app is a client without cookies.
-func (h *house) app(x *tenant.Tenant) *client { return &client{house: h, x: x, accept: acceptJSON, http: h.dialer(nil)} }
+func (h *house) app(x *tenant.Tenant) *client {
+	return &client{house: h, x: x, accept: acceptJSON, http: h.dialer(nil)}
+}
 
 // browser is a client with cookies that follows redirects; scripted, it asks for
 // documents instead.
@@ -393,7 +395,7 @@ func (a answer) find(path ...any) any {
 	return v
 }
 
-func (a answer) str(path ...any) string   { s, _ := a.find(path...).(string); return s }
+func (a answer) str(path ...any) string  { s, _ := a.find(path...).(string); return s }
 func (a answer) list0(path ...any) []any { l, _ := a.find(path...).([]any); return l }
 
 // is demands a status.

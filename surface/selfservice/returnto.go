@@ -13,7 +13,8 @@ func (c *call) returnTo() (string, error) {
 	if to == "" {
 		return "", nil
 	}
-	if !tenant.Returns(to, append(c.cfg.SelfService.Pages(), c.cfg.Web.ReturnURLs...)...) {
+	allowed := append(c.cfg.SelfService.Pages(), c.root+"/self-service") // where there is no page, a flow's document
+	if !tenant.Returns(to, append(allowed, c.cfg.Web.ReturnURLs...)...) {
 		return "", errReturnTo("is not one of the tenant's return URLs, nor below one")
 	}
 	return to, nil

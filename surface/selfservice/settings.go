@@ -1,13 +1,22 @@
 package selfservice
 
 import (
+	"crypto/subtle"
+
 	"github.com/usher-id/usher/flowengine/flow"
 	"github.com/usher-id/usher/tenant"
+	"github.com/usher-id/usher/tenant/secret"
 )
 
 // mine refuses a settings flow to everybody but whose settings they are.
 func (c *call) mine(f *held) error {
 	token, _ := c.session()
+	if f.resets() {
+		if f.note.Type == typeAPI && subtle.ConstantTimeCompare([]byte(secret.TokenHash(token)), []byte(f.note.Proof)) != 1 {
+			return tenant.ErrUnauthenticated
+		}
+		return nil // a browser has shown whose it is
+	}
 	s, _, err := c.engine.CheckSession(c.Context(), c.Tenant, token)
 	if err == nil && s.UserID != f.run.UserID {
 		err = tenant.ErrDifferentUser

@@ -127,7 +127,7 @@ func (c *call) mayAnswer(f *held, in form) error {
 	if f.note.Type == typeBrowser && !c.sends(in) {
 		return errCSRF("The csrf_token of the form is not this browser's.")
 	}
-	if f.kind == settings && !f.resets() {
+	if f.kind == settings {
 		return c.mine(f)
 	}
 	return nil
@@ -164,7 +164,7 @@ func (c *call) moved(f *held) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.kind == recovery && f.resets() {
+	if f.kind == recovery && f.asks() == "reset_password_data" {
 		return c.recovered(f)
 	}
 	status := http.StatusOK

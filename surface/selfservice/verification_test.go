@@ -305,7 +305,7 @@ func TestVerifyRefusals(t *testing.T) {
 		}
 		h.app(other).get("/self-service/errors?id="+shown.str("id")).refuses(404, "")
 		h.wait(11 * time.Minute)
-		plain.get("/self-service/errors?id="+shown.str("id")).is(404)
+		plain.get("/self-service/errors?id=" + shown.str("id")).is(404)
 
 		h.app(off).get("/self-service/verification/api").refuses(400, "self_service_flow_disabled")
 		for _, to := range []string{
@@ -412,4 +412,6 @@ func like(t *testing.T, at string, want, got any) {
 
 // optionalInSeed are the keys that the document's schema doesn't demand, and that
 // aren't sent where there is nothing to say.
-func optionalInSeed(at, key string) bool { return key == "context" || key == "label" && strings.HasSuffix(at, "/meta") }
+func optionalInSeed(at, key string) bool {
+	return key == "context" || key == "label" && strings.HasSuffix(at, "/meta")
+}

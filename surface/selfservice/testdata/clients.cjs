@@ -130,8 +130,10 @@ async function app() {
   assert.deepEqual(told(r.data), [4060006]);
   r = await call("updateRecoveryFlow", { flow: flow.id, updateRecoveryFlowBody: { method: "code", code: await mail(email) } });
   const next = r.data.continue_with.find((c) => c.action === "show_settings_ui").flow.id;
-  assert.deepEqual(told((await call("getSettingsFlow", { id: next })).data), [1060001]);
-  r = await call("updateSettingsFlow", { flow: next, updateSettingsFlowBody: { method: "password", password: "third horse" } });
+  const xSessionToken = r.data.continue_with.find((c) => c.action === "set_ory_session_token").ory_session_token;
+  assert.equal((await call("getSettingsFlow", { id: next })).status, 401);
+  assert.deepEqual(told((await call("getSettingsFlow", { id: next, xSessionToken })).data), [1060001]);
+  r = await call("updateSettingsFlow", { flow: next, xSessionToken, updateSettingsFlowBody: { method: "password", password: "third horse" } });
   assert.equal(r.data.state, "success");
   assert.equal((await call("toSession", { xSessionToken: token })).status, 401); // a recovery ends sessions
   flow = (await call("createNativeLoginFlow", {})).data;
