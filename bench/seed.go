@@ -25,6 +25,7 @@ const password = "correct horse battery"
 type site struct {
 	slug, host, id string
 	users          int
+	more           func(user string, i int) (tenant.Authenticator, error) // what they have beside a password; nil for nothing
 }
 
 func (s *site) login(i int) string { return fmt.Sprintf("user%d@%s.example", i, s.slug) }
@@ -76,7 +77,12 @@ var counted = tenant.Rate{Burst: 1_000_000, PeriodSeconds: 1}
 func unlimited() *tenant.Config {
 	cfg := tenant.DefaultConfig()
 	l := &cfg.Limits
-	l.SignupPerIP, l.IdentifyPerIP, l.PasswordPerIP, l.PasswordPerUserPerIP = counted, counted, counted, counted
+	for _, rate := range []*tenant.Rate{
+		&l.SignupPerIP, &l.IdentifyPerIP, &l.PasswordPerIP, &l.PasswordPerUserPerIP, &l.TOTPPerIP, &l.TOTPPerUserPerIP,
+		&l.OTPPerIP, &l.OTPPerUserPerIP, &l.SendEmailPerTarget, &l.SendEmailPerIP, &l.SendEmailPerTenant,
+	} {
+		*rate = counted
+	}
 	return cfg
 }
 
@@ -90,13 +96,47 @@ func (s *seeder) site(ctx context.Context, slug string, cfg *tenant.Config, user
 	return out, s.people(ctx, out, s.hashes[cfg.Authenticators.Password.Algorithm])
 }
 
+// cheapCost is the least cost that bcrypt has. No configuration may ask for it.
+const cheapCost = 4
+
+// cheapSite makes a tenant whose passwords cost as little as can be: of a login
+// there everything but the hash can be weighed exactly.
+func (s *seeder) cheapSite(ctx context.Context, slug string, users int) (*site, error) {
+	cfg := unlimited()
+	cfg.Authenticators.Password.Algorithm = "bcrypt"
+	cfg.Sessions.LifetimeSeconds++ // equal configurations share a program
+	t, err := s.site(ctx, slug, cfg, 0)
+	if err != nil {
+		return nil, err
+	}
+	t.users = users
+	allowed := fmt.Sprintf(`"bcrypt_cost":%d`, cfg.Authenticators.Password.BcryptCost)
+	r, err := s.store.DB().ExecContext(ctx, "UPDATE config_version SET document = replace(document, ?, ?) WHERE tenant_id = ? AND document LIKE ?",
+		allowed, fmt.Sprintf(`"bcrypt_cost":%d`, cheapCost), t.id, "%"+allowed+"%")
+	if err != nil {
+		return nil, err
+	}
+	if n, err := r.RowsAffected(); err != nil || n != 1 {
+		return nil, fmt.Errorf("the configuration of %s: %d rows, %w", slug, n, err)
+	}
+	return t, s.people(ctx, t, s.hashes[cheap])
+}
+
 // people makes a site's users as an import does, and a session for each.
 func (s *seeder) people(ctx context.Context, t *site, hash string) error {
 	const each = 500 // in a transaction
 	for from := 0; from < t.users; from += each {
 		users := make([]*tenant.UserRecord, 0, each)
 		for i := from; i < min(from+each, t.users); i++ {
-			users = append(users, t.record(i, hash))
+			u := t.record(i, hash)
+			if t.more != nil {
+				more, err := t.more(u.ID, i)
+				if err != nil {
+					return err
+				}
+				u.Authenticators = append(u.Authenticators, more)
+			}
+			users = append(users, u)
 		}
 		err := s.store.Change(ctx, func(tx tenant.Tx) error {
 			if err := tx.CreateUsers(users); err != nil {

@@ -23,8 +23,10 @@ var scenarios = []scenario{
 	{"login storm", (*suite).storm},
 	{"flows and sessions", (*suite).flows},
 	{"logins", (*suite).logins},
+	{"other factors", (*suite).factors},
 	{"sessions while 16 log in", (*suite).besides},
 	{"wrong passwords", (*suite).flood},
+	{"strangers", (*suite).strangers},
 	{"statements", (*suite).statements},
 	{"many tenants", (*suite).manyTenants},
 	{"many users", (*suite).manyUsers},
@@ -91,6 +93,7 @@ func (b *bench) suite(ctx context.Context, e engine, only *regexp.Regexp) error 
 const (
 	argonSlug   = "argon"   // e-mail and password, limits that are counted and never reached
 	bcryptSlug  = "bcrypt"  // the same with bcrypt
+	cheapSlug   = "cheap"   // the same with a hash that costs next to nothing, so that the rest can be weighed
 	limitedSlug = "limited" // the default limits, but ten wrong passwords are enough for a day
 )
 
@@ -103,6 +106,10 @@ func (s *suite) smallSites(ctx context.Context, w *world, seed *seeder) error {
 		w.add(seed.site(ctx, argonSlug, unlimited(), users)),
 		w.add(seed.site(ctx, bcryptSlug, bcrypt, users)),
 		w.add(seed.site(ctx, limitedSlug, limited, users)),
+		w.add(seed.cheapSite(ctx, cheapSlug, users)),
+		w.add(seed.site(ctx, codeSlug, codeConfig(), users)),
+		w.add(seed.site(ctx, strangersSlug, strangersConfig(), users)),
+		w.add(seed.appSite(ctx, users)),
 	)
 }
 

@@ -80,7 +80,7 @@ type loop func(ctx context.Context, worker int) error
 
 // yardMain is the child's main. The database is one of its own.
 func yardMain(ctx context.Context, database string) error {
-	loops := map[string]loop{"argon2id": hashArgon2id, "bcrypt": hashBcrypt}
+	loops := map[string]loop{"argon2id": hashArgon2id, "bcrypt": hashBcrypt(10), cheap: hashBcrypt(cheapCost)}
 	hasher := secret.NewHasher(secret.HasherOptions{Workers: runtime.NumCPU()})
 	defer hasher.Close()
 	pooled, err := pooledHash(ctx, hasher)
@@ -156,14 +156,15 @@ func hashArgon2id(context.Context, int) error {
 	return nil
 }
 
-var yardBcrypt = sync.OnceValues(func() ([]byte, error) { return bcrypt.GenerateFromPassword([]byte(password), 10) })
-
-func hashBcrypt(context.Context, int) error {
-	hash, err := yardBcrypt()
-	if err != nil {
-		return err
+func hashBcrypt(cost int) loop {
+	once := sync.OnceValues(func() ([]byte, error) { return bcrypt.GenerateFromPassword([]byte(password), cost) })
+	return func(context.Context, int) error {
+		hash, err := once()
+		if err != nil {
+			return err
+		}
+		return bcrypt.CompareHashAndPassword(hash, []byte(password))
 	}
-	return bcrypt.CompareHashAndPassword(hash, []byte(password))
 }
 
 // pooledHash is Usher's own argon2id, as its server runs it.

@@ -137,11 +137,23 @@ func compile(document []byte) (*flow.Program, error) {
 	return program, nil
 }
 
-// programCost estimates the memory of a program: its structs and strings are a
-// few times the size of the document.
+// programCost estimates the memory of a program. Of the default document it is
+// about usualProgram, since the derived flows are shared; what a tenant adds to
+// the document, its own flows above all, weighs a few times its text.
 func programCost(document []byte) uint32 {
-	return uint32(2048 + 4*min(len(document), programBytes/8))
+	return uint32(usualProgram + 4*min(max(0, len(document)-usualDocument()), programBytes/8))
 }
+
+const usualProgram = 4 << 10 // bytes
+
+// usualDocument is the size of the default document.
+var usualDocument = sync.OnceValue(func() int {
+	document, err := json.Marshal(tenant.DefaultConfig())
+	if err != nil {
+		panic(err) // plain values
+	}
+	return len(document)
+})
 
 // secretNames says which secrets of its configuration a tenant has.
 func (p *programs) secretNames(ctx context.Context, t *tenant.Tenant) (map[string]bool, error) {

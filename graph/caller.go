@@ -6,11 +6,9 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/usher-id/usher/flowengine/admin"
 	"github.com/usher-id/usher/tenant"
-	"github.com/usher-id/usher/tenant/secret"
 )
 
 // caller is who sent a request.
@@ -37,9 +35,6 @@ func (c *caller) rolesIn(tenantID, adminID string) []tenant.Role {
 
 // everywhere says whether the caller has a role in the platform.
 func (c *caller) everywhere() bool { return len(c.rolesIn("", "")) > 0 }
-
-// touchEvery is how exact the last use of a key is.
-const touchEvery = time.Minute
 
 // authenticate finds out who is calling; ErrUnauthenticated when nobody is
 // known, whatever the reason.
@@ -68,58 +63,18 @@ func (h *handler) authenticate(r *http.Request) (*caller, error) {
 }
 
 func (h *handler) byKey(ctx context.Context, key string) (*caller, error) {
-	t, err := h.Store.TenantBySlug(ctx, keySlug(key))
-	if err != nil {
-		return nil, unknownKey(err)
-	}
-	k, err := h.Store.APIKeyByHash(ctx, t.ID, secret.TokenHash(key))
-	if err != nil {
-		return nil, unknownKey(err)
-	}
-	now := time.Now()
-	if !k.RevokedAt.IsZero() || !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt) {
+	k, err := h.Admin.Key(ctx, key)
+	if errors.Is(err, tenant.ErrInvalidCredentials) {
 		return nil, tenant.ErrUnauthenticated
 	}
-	if now.Sub(k.LastUsedAt) >= touchEvery {
-		h.touch(k, now)
+	if err != nil {
+		return nil, err
 	}
 	domain := k.TenantID
 	if k.Role == tenant.Operator {
 		domain = tenant.PlatformDomain
 	}
 	return &caller{kind: tenant.ActorKey, id: k.ID, name: k.Name, grants: []tenant.Grant{{Role: k.Role, Domain: domain}}}, nil
-}
-
-// keySlug reads the tenant out of usher_<slug>_<32 characters>. Any other form
-// is an operator's own choice, kept in tenant admin.
-func keySlug(key string) string {
-	const random = 32
-	if rest, ok := strings.CutPrefix(key, "usher_"); ok && len(rest) > random+1 && rest[len(rest)-random-1] == '_' {
-		return rest[:len(rest)-random-1]
-	}
-	return tenant.AdminSlug
-}
-
-func unknownKey(err error) error {
-	if errors.Is(err, tenant.ErrNotFound) || errors.Is(err, tenant.ErrTenantNotFound) {
-		return tenant.ErrUnauthenticated
-	}
-	return err
-}
-
-// touch keeps when a key was used, beside the request: nobody waits for it.
-func (h *handler) touch(k *tenant.APIKey, now time.Time) {
-	if _, busy := h.touching.LoadOrStore(k.ID, true); busy {
-		return
-	}
-	go func() {
-		defer h.touching.Delete(k.ID)
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if err := h.Store.TouchAPIKey(ctx, k.TenantID, k.ID, now); err != nil {
-			h.Log.Warn("the last use of an API key was not kept", "key", k.ID, "error", err)
-		}
-	}()
 }
 
 // call is one request on its way through the resolvers.

@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -52,15 +51,14 @@ type Options struct {
 // handler serves POST requests of the GraphQL over HTTP specification.
 type handler struct {
 	Options
-	policy   policy
-	exec     *executor.Executor
-	adminID  atomic.Value // string, once known
-	touching sync.Map     // ids of the keys whose last use is being written
+	policy  policy
+	exec    *executor.Executor
+	adminID atomic.Value // string, once known
 }
 
 // NewHandler makes the admin API, to be served at one path.
 func NewHandler(o Options) (http.Handler, error) {
-	p, err := newPolicy()
+	p, err := loadPolicy()
 	if err != nil {
 		return nil, err
 	}

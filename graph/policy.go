@@ -4,11 +4,13 @@ import (
 	_ "embed"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/casbin/casbin/v2"
 	"github.com/casbin/casbin/v2/model"
 	stringadapter "github.com/casbin/casbin/v2/persist/string-adapter"
 
+	"github.com/usher-id/usher/flowengine/admin"
 	"github.com/usher-id/usher/tenant"
 )
 
@@ -50,6 +52,17 @@ type permission struct {
 // closed sets, so all of them are asked for once and a decision is a look-up,
 // whatever the number of tenants.
 type policy map[permission]bool
+
+var loadPolicy = sync.OnceValues(newPolicy)
+
+// May is the policy for other doors: it says what a role may. The error is of
+// the policy itself.
+func May() (func(tenant.Role, admin.Permission) bool, error) {
+	p, err := loadPolicy()
+	return func(role tenant.Role, to admin.Permission) bool {
+		return p[permission{role, Object(strings.ToUpper(to.Object)), Action(strings.ToUpper(to.Action))}]
+	}, err
+}
 
 func newPolicy() (policy, error) {
 	m, err := model.NewModelFromString(casbinModel)

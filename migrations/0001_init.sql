@@ -132,8 +132,12 @@ CREATE UNIQUE INDEX session_token_hash ON session (tenant_id, token_hash);
 CREATE INDEX session_by_user ON session (tenant_id, user_id, id);
 CREATE INDEX session_expires_at ON session (expires_at);
 
+-- A run begins with every visitor. It doesn't refer to its tenant, because each
+-- insert would then lock the tenant's row; nor does a state refer to its run,
+-- beside which it is always written. A deleted tenant takes them along all the
+-- same, and what begins at that moment is purged.
 CREATE TABLE flow_run (
-    tenant_id        TEXT    NOT NULL REFERENCES tenant (id) ON DELETE CASCADE,
+    tenant_id        TEXT    NOT NULL,
     id               TEXT    NOT NULL,
     flow_type        TEXT    NOT NULL,
     flow_name        TEXT    NOT NULL,
@@ -169,10 +173,11 @@ CREATE TABLE flow_state (
     user_id    TEXT   NOT NULL, -- empty until known; of a sign-up, a user who isn't there yet
     data       TEXT   NOT NULL, -- sealed
     created_at BIGINT NOT NULL,
-    PRIMARY KEY (tenant_id, token_hash),
-    FOREIGN KEY (tenant_id, run_id) REFERENCES flow_run (tenant_id, id) ON DELETE CASCADE
+    PRIMARY KEY (tenant_id, token_hash)
 );
-CREATE INDEX flow_state_by_run ON flow_state (tenant_id, run_id);
+-- The run first: a planner that has counted nothing yet takes every index that
+-- begins with the tenant for as good as the primary key.
+CREATE INDEX flow_state_by_run ON flow_state (run_id, tenant_id);
 
 -- Generic cell rate algorithm: tat is the theoretical arrival time. It bounds
 -- strangers too, so there may be no such tenant.

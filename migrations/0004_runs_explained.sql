@@ -7,5 +7,5 @@ ALTER TABLE flow_run ADD COLUMN timeline TEXT NOT NULL DEFAULT '';
 
 -- The end of a run's id is the code that an unlucky user can tell support. A run
 -- that was refused at once is in the audit log alone.
-CREATE INDEX flow_run_support ON flow_run (tenant_id, substr(id, 25));
-CREATE INDEX audit_log_support ON audit_log (tenant_id, substr(run_id, 25)) WHERE run_id <> '';
+CREATE INDEX flow_run_support ON flow_run (substr(id, 25), tenant_id);
+CREATE INDEX audit_log_support ON audit_log (substr(run_id, 25), tenant_id) WHERE run_id <> '';

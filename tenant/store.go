@@ -171,7 +171,8 @@ type RunStore interface {
 	NoteRun(ctx context.Context, tenantID, runID, data string) error
 	// Commit makes one move. ErrFlowConflict when the run was finished by
 	// somebody else since it was loaded, ErrDuplicatedIdentity when a claim was
-	// taken. What it kept survives the death of the process; when the move
+	// taken. A run of a tenant deleted meanwhile is kept until the next purge.
+	// What it kept survives the death of the process; when the move
 	// finishes the run or makes a user or a session, also the loss of power.
 	Commit(ctx context.Context, c *Commit) error
 	Run(ctx context.Context, tenantID, id string) (*Run, error) // ErrNotFound

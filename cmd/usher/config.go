@@ -45,6 +45,7 @@ type serving struct {
 	HashQueue       int           `default:"0" help:"How many more may wait for that before logins are answered with 503; 0 for 16 per worker."`
 	TenantSlots     int           `default:"200" help:"How many tenants have metrics of their own; 0 for none, 1000 at most."`
 	Introspection   bool          `help:"Let admins introspect the GraphQL schema; always on with --dev."`
+	Profiling       bool          `help:"Serve profiles of the process under /debug/pprof/ of the metrics listener (go tool pprof)."`
 	ShutdownDelay   time.Duration `default:"0s" help:"Go on serving for so long after SIGTERM, with readiness already off, so that load balancers notice."`
 	ShutdownTimeout time.Duration `default:"20s" help:"Give requests so long to finish before they are cut."`
 	SMTPURL         string        `name:"smtp-url" placeholder:"URL" help:"The mail server of tenants without one of their own: smtp://USER:PASSWORD@HOST:PORT with STARTTLS, smtps:// with TLS from the start, smtp+plain:// in the clear. Without it and with --dev messages land in the inbox that GraphQL shows."`

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"net/http"
+	"net/http/pprof" //nolint:gosec // it registers with a mux that nobody serves
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -46,8 +47,14 @@ func revision() string {
 }
 
 // telemetryHandler serves what only the operator's own systems may see.
-func telemetryHandler(r *prometheus.Registry, h *health) http.Handler {
+func telemetryHandler(r *prometheus.Registry, h *health, profiling bool) http.Handler {
 	mux := http.NewServeMux()
+	if profiling {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	}
 	h.routes(mux, true)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(r, promhttp.HandlerOpts{
 		Registry: r, EnableOpenMetrics: true, MaxRequestsInFlight: 4, Timeout: 10 * time.Second,

@@ -171,6 +171,10 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 	}
 	closeWith(closeLimiter)
 	countDeeds(s.admin, m.engine)
+	s.admin.Log = e.Log
+	if s.admin.May, err = graph.May(); err != nil {
+		return nil, err
+	}
 	directory := tenant.NewDirectory(db, m.engine.DirectoryHooks(func(err error) {
 		e.Log.Warn("changes could not be followed; trying again", "error", err)
 	}), nil)
@@ -178,7 +182,7 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.telemetry = telemetryHandler(m.registry, s.health)
+	s.telemetry = telemetryHandler(m.registry, s.health, c.Profiling)
 	s.handler, err = newHandler(e, c, m, s, engine, directory)
 	if err != nil {
 		return nil, err

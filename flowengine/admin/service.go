@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/usher-id/usher/flowengine/deliver"
@@ -26,9 +28,15 @@ type Service struct {
 
 	Messages *deliver.Worker // nil where no messages are sent, as on the command line
 
+	// May says what a role may; nil where no program is let in.
+	May func(role tenant.Role, to Permission) bool
+	Log *slog.Logger // nil for none
+
 	// For metrics; may be nil.
 	OnChange  func(Deed)                           // hears of every change that was tried
 	OnPublish func(by tenant.ActorKind, err error) // hears of every version that was made or refused
+
+	touching sync.Map // ids of the keys whose last use is being written
 }
 
 // Deed is one change that was tried.

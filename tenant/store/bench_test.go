@@ -104,7 +104,7 @@ func fill(b testing.TB, s *Store, users int) {
 		for i := range batch {
 			id := fmt.Sprintf("u%07d", from+i)
 			us[i] = userRow{TenantID: "t", ID: id, State: "active"}
-			is[i] = identityRow{TenantID: "t", ID: id, UserID: id, Kind: "email", Value: id + "@example.com", Shown: id + "@example.com"}
+			is[i] = identityRow{TenantID: "t", ID: id, UserID: id, Kind: "email", Value: id + "@example.com", UniqueKey: id + "@example.com", Shown: id + "@example.com"}
 			as[i] = authenticatorRow{TenantID: "t", ID: id, UserID: id, Type: "primary_password", Secret: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNo"}
 			ss[i] = sessionRow{TenantID: "t", ID: id, TokenHash: "s" + id, UserID: id, AMR: "pwd", ExpiresAt: 1 << 60, IdleExpiresAt: 1 << 60}
 		}

@@ -84,21 +84,10 @@ func (s *Store) TryCode(ctx context.Context, tenantID, id string, now time.Time)
 		return nil, tenant.ErrNotFound
 	}
 	var c *tenant.Code
-	err := s.shortly(ctx, false, []*statement{tryCode}, func(w *write) (err error) {
-		start := time.Now()
-		defer func() { s.observe(tryCode.group, start, err) }()
-		rows, err := w.StmtContext(w.ctx, w.hot[tryCode]).QueryContext(w.ctx, tenantID, id, ms(now))
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			if c, err = scanCode(tenantID, rows); err != nil {
-				return err
-			}
-		}
-		return rows.Err()
-	})
+	err := s.returning(ctx, tryCode, func(rows *sql.Rows) (err error) {
+		c, err = scanCode(tenantID, rows)
+		return err
+	}, tenantID, id, ms(now))
 	if err != nil || c != nil {
 		return c, err
 	}
@@ -126,26 +115,15 @@ func (s *Store) ApproveCode(ctx context.Context, tenantID, id string, now time.T
 
 // codes ends the codes that were used and those that new ones replace, and
 // keeps the new ones.
-func (w *write) codes(c *tenant.Commit) error {
+func (w *write) codes(c *tenant.Commit) {
 	now := ms(c.State.CreatedAt)
 	for _, id := range c.UseCodes {
-		n, err := w.do(useCode, now, c.Run.TenantID, id)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return tenant.ErrOTPExpired
-		}
+		w.do(useCode, now, c.Run.TenantID, id).none = tenant.ErrOTPExpired
 	}
 	for i := range c.Codes {
 		k := &c.Codes[i]
-		if _, err := w.do(endCodes, now, k.TenantID, k.RunID, string(k.Purpose)); err != nil {
-			return err
-		}
-		if _, err := w.do(insertCode, k.TenantID, k.ID, k.RunID, string(k.Purpose), string(k.Form), k.Channel, k.Target.Kind,
-			clean(k.Target.Value), seal(k.Sealed), k.LinkHash, k.StateHash, k.MaxAttempts, k.Attempts, ms(k.CreatedAt), ms(k.ExpiresAt)); err != nil {
-			return err
-		}
+		w.do(endCodes, now, k.TenantID, k.RunID, string(k.Purpose))
+		w.do(insertCode, k.TenantID, k.ID, k.RunID, string(k.Purpose), string(k.Form), k.Channel, k.Target.Kind,
+			clean(k.Target.Value), seal(k.Sealed), k.LinkHash, k.StateHash, k.MaxAttempts, k.Attempts, ms(k.CreatedAt), ms(k.ExpiresAt))
 	}
-	return nil
 }

@@ -1,9 +1,7 @@
 package store
 
 import (
-	"cmp"
 	"context"
-	"database/sql"
 	"errors"
 
 	"github.com/usher-id/usher/tenant"
@@ -52,115 +50,85 @@ var renewSession = &statement{sessionRenew, `UPDATE session SET authenticated_at
 // Commit implements [tenant.RunStore]. The audit log isn't written: a run that
 // has finished is the record that SealAudit makes the event of.
 func (s *Store) Commit(ctx context.Context, c *tenant.Commit) error {
-	return s.shortly(ctx, acknowledged(c), statementsOf(c), func(w *write) error {
-		if err := w.run(c); err != nil {
-			return err
-		}
-		f := &c.State
-		if _, err := w.do(insertState, f.TenantID, f.TokenHash, f.RunID, f.UserID, seal(f.Data), ms(f.CreatedAt)); err != nil {
-			return err
-		}
-		for _, part := range []func(*tenant.Commit) error{w.updates, w.create, w.codes, w.messages, w.hooks, w.session} {
-			if err := part(c); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	w := &write{s: s}
+	w.run(c)
+	f := &c.State
+	w.do(insertState, f.TenantID, f.TokenHash, f.RunID, f.UserID, seal(f.Data), ms(f.CreatedAt))
+	w.updates(c)
+	w.create(c)
+	w.codes(c)
+	w.messages(c)
+	w.hooks(c)
+	w.session(c)
+	err := w.commit(ctx, acknowledged(c))
+	if errors.Is(err, errNotMoved) {
+		return s.whyNotMoved(ctx, &c.Run)
+	}
+	return err
 }
 
-// statementsOf lists what a commit will run, which is prepared before it begins.
-func statementsOf(c *tenant.Commit) []*statement {
-	hot := []*statement{insertRun, insertState}
-	if !c.New {
-		hot[0] = moveRun
+// errNotMoved says that a run couldn't be moved.
+var errNotMoved = errors.New("the run has ended")
+
+// whyNotMoved looks at what became of a run that couldn't be moved.
+func (s *Store) whyNotMoved(ctx context.Context, r *tenant.Run) error {
+	now, err := s.Run(ctx, r.TenantID, r.ID)
+	switch {
+	case errors.Is(err, tenant.ErrNotFound), err == nil && now.Status == tenant.RunCancelled:
+		return tenant.ErrFlowNotFound
+	case err != nil:
+		return err
 	}
-	for _, part := range []struct {
-		needed bool
-		by     []*statement
-	}{
-		{len(c.Updates) > 0, []*statement{updateSecret}},
-		{len(c.Verified) > 0, []*statement{verifyIdentity}},
-		{len(c.Remove) > 0, []*statement{removeOfType}},
-		{c.Attributes != nil, []*statement{updateAttributes}},
-		{c.Promotes, []*statement{promote}},
-		{c.RevokeSessions, []*statement{endSessions}},
-		{c.Renewed != "", []*statement{renewSession}},
-		{len(c.UseCodes)+len(c.Codes) > 0, []*statement{useCode, endCodes, insertCode}},
-		{len(c.Messages) > 0, []*statement{insertMessage}},
-		{len(c.Hooks) > 0, []*statement{insertHookDelivery}},
-		{c.Session != nil, []*statement{insertSession}},
-	} {
-		if part.needed {
-			hot = append(hot, part.by...)
-		}
-	}
-	return hot
+	return tenant.ErrFlowConflict
 }
 
-func (w *write) create(c *tenant.Commit) error {
+func (w *write) create(c *tenant.Commit) {
 	var users []*tenant.User
 	if c.User != nil {
 		users = append(users, c.User)
 	}
-	return createUsers(in(w.ctx, userWrite), w.Tx, users, c.Identities, c.Authenticators)
+	for _, n := range newcomers(w.s.fast, users, c.Identities, c.Authenticators) {
+		w.add(userWrite, n.query).failed = n.failed
+	}
 }
 
 // updates changes what the user has already.
-func (w *write) updates(c *tenant.Commit) error {
+func (w *write) updates(c *tenant.Commit) {
 	tid, user, now := c.Run.TenantID, c.Run.UserID, ms(c.State.CreatedAt)
 	for _, u := range c.Updates {
-		n, err := w.do(updateSecret, u.Authenticator.Secret, ms(u.Authenticator.UpdatedAt), u.Authenticator.MustChange, tid, u.Authenticator.ID, u.Was)
-		if err != nil {
-			return err
-		}
-		if n == 0 && u.Must {
-			return tenant.ErrInvalidCredentials
+		step := w.do(updateSecret, u.Authenticator.Secret, ms(u.Authenticator.UpdatedAt), u.Authenticator.MustChange, tid, u.Authenticator.ID, u.Was)
+		if u.Must {
+			step.none = tenant.ErrInvalidCredentials
 		}
 	}
 	for _, claim := range c.Verified {
-		if _, err := w.do(verifyIdentity, now, tid, user, claim.Kind, claim.Value); err != nil {
-			return err
-		}
+		w.do(verifyIdentity, now, tid, user, claim.Kind, claim.Value)
 	}
 	for _, typ := range c.Remove {
-		if _, err := w.do(removeOfType, tid, user, typ); err != nil {
-			return err
-		}
+		w.do(removeOfType, tid, user, typ)
 	}
 	if c.Promotes {
-		if n, err := w.do(promote, now, tid, user); err != nil || n == 0 {
-			return cmp.Or(err, error(tenant.ErrFlowConflict))
-		}
+		w.do(promote, now, tid, user).none = tenant.ErrFlowConflict
 	}
 	if c.Attributes != nil {
-		if _, err := w.do(updateAttributes, clean(string(c.Attributes.Standard)), clean(string(c.Attributes.Custom)), now, tid, user); err != nil {
-			return err
-		}
+		w.do(updateAttributes, clean(string(c.Attributes.Standard)), clean(string(c.Attributes.Custom)), now, tid, user)
 	}
-	return nil
 }
 
 // session ends, renews and opens sessions.
-func (w *write) session(c *tenant.Commit) error {
+func (w *write) session(c *tenant.Commit) {
 	now := ms(c.State.CreatedAt)
 	if c.RevokeSessions {
-		if _, err := w.do(endSessions, now, c.Run.TenantID, c.Run.UserID, c.Run.SessionID); err != nil {
-			return err
-		}
+		w.do(endSessions, now, c.Run.TenantID, c.Run.UserID, c.Run.SessionID)
 	}
 	if c.Renewed != "" {
-		if _, err := w.do(renewSession, now, words(c.Run.Factors), c.Run.TenantID, c.Renewed); err != nil {
-			return err
-		}
+		w.do(renewSession, now, words(c.Run.Factors), c.Run.TenantID, c.Renewed)
 	}
-	if c.Session == nil {
-		return nil
+	if n := c.Session; n != nil {
+		w.do(insertSession, n.TenantID, n.ID, n.TokenHash, n.UserID, n.RunID, words(n.AMR), ms(n.AuthenticatedAt),
+			ms(n.CreatedAt), ms(n.LastSeenAt), ms(n.ExpiresAt), ms(n.IdleExpiresAt), clean(n.IP), clean(n.UserAgent)).
+			failed = func(err error) error { return belongs(err, tenant.ErrUserNotFound) }
 	}
-	n := c.Session
-	_, err := w.do(insertSession, n.TenantID, n.ID, n.TokenHash, n.UserID, n.RunID, words(n.AMR), ms(n.AuthenticatedAt),
-		ms(n.CreatedAt), ms(n.LastSeenAt), ms(n.ExpiresAt), ms(n.IdleExpiresAt), clean(n.IP), clean(n.UserAgent))
-	return belongs(err, tenant.ErrUserNotFound)
 }
 
 // acknowledged says whether a move tells the user of something that must not be
@@ -171,31 +139,18 @@ func acknowledged(c *tenant.Commit) bool {
 }
 
 // run starts or moves the run of a commit.
-func (w *write) run(c *tenant.Commit) error {
+func (w *write) run(c *tenant.Commit) {
 	r := &c.Run
 	if c.New {
-		_, err := w.do(insertRun, r.TenantID, r.ID, string(r.Flow.Type), r.Flow.Name, r.ConfigVersion, string(r.Status),
+		w.do(insertRun, r.TenantID, r.ID, string(r.Flow.Type), r.Flow.Name, r.ConfigVersion, string(r.Status),
 			r.Surface, string(r.SessionKind), r.UserID, r.SessionID, clean(r.DeviceID), words(r.Factors),
 			ms(r.FirstSeen.At), clean(r.FirstSeen.IP), clean(r.FirstSeen.UserAgent),
 			ms(r.LastSeen.At), clean(r.LastSeen.IP), clean(r.LastSeen.UserAgent),
 			ms(r.CreatedAt), ms(r.ExpiresAt), ms(r.FinishedAt), clean(r.ReturnURL), r.Head, r.SurfaceData, timeline(c.Events))
-		return belongs(err, tenant.ErrTenantNotFound)
+		return
 	}
-	n, err := w.do(moveRun, string(r.Flow.Type), r.Flow.Name, string(r.Status), string(r.SessionKind), r.UserID,
+	w.do(moveRun, string(r.Flow.Type), r.Flow.Name, string(r.Status), string(r.SessionKind), r.UserID,
 		r.SessionID, clean(r.DeviceID), words(r.Factors),
 		ms(r.LastSeen.At), clean(r.LastSeen.IP), clean(r.LastSeen.UserAgent), ms(r.ExpiresAt), ms(r.FinishedAt),
-		r.Head, maxTimeline, timeline(c.Events), r.TenantID, r.ID)
-	if err != nil || n == 1 {
-		return err
-	}
-	var status string
-	err = w.NewSelect().Model((*runRow)(nil)).Column("status").Where("tenant_id = ? AND id = ?", r.TenantID, r.ID).
-		Scan(in(w.ctx, runRead), &status)
-	if errors.Is(err, sql.ErrNoRows) || status == string(tenant.RunCancelled) {
-		return tenant.ErrFlowNotFound
-	}
-	if err != nil {
-		return err
-	}
-	return tenant.ErrFlowConflict
+		r.Head, maxTimeline, timeline(c.Events), r.TenantID, r.ID).none = errNotMoved
 }

@@ -131,15 +131,12 @@ var insertHookDelivery = &statement{hookWrite, `INSERT INTO hook_delivery (tenan
 	VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, 0, 0, 0, '', '')`}
 
 // hooks puts what hooks are told of into the outbox.
-func (w *write) hooks(c *tenant.Commit) error {
+func (w *write) hooks(c *tenant.Commit) {
 	for i := range c.Hooks {
 		r := newHookRow(&c.Hooks[i])
-		if _, err := w.do(insertHookDelivery, r.TenantID, r.ID, r.EventID, r.EventType, r.Endpoint, r.Body,
-			r.Status, r.NextAt, r.ExpiresAt, r.CreatedAt); err != nil {
-			return err
-		}
+		w.do(insertHookDelivery, r.TenantID, r.ID, r.EventID, r.EventType, r.Endpoint, r.Body,
+			r.Status, r.NextAt, r.ExpiresAt, r.CreatedAt)
 	}
-	return nil
 }
 
 // TellHooks implements [tenant.Tx].

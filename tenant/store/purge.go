@@ -60,11 +60,25 @@ func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (expired []
 			return expired, err
 		}
 	}
+	if err := s.persist(ctx, func() error { return s.transact(ctx, false, func(tx bun.Tx) error { return purgeLate(ctx, tx) }) }); err != nil {
+		return expired, err
+	}
 	if err := s.forget(ctx, `DELETE FROM tenant_gone WHERE tenant_id IN
 		(SELECT tenant_id FROM tenant_gone WHERE deleted_at < ? ORDER BY deleted_at LIMIT ?)`, now.Add(-goneKept)); err != nil {
 		return expired, err
 	}
 	return expired, refuse(s.analyze(ctx))
+}
+
+// purgeLate deletes the runs that began as their tenant was deleted.
+func purgeLate(ctx context.Context, tx bun.Tx) error {
+	for _, table := range []string{"flow_run", "flow_state"} {
+		if _, err := tx.NewRaw(`DELETE FROM ? WHERE tenant_id IN (SELECT tenant_id FROM tenant_gone g
+			WHERE NOT EXISTS (SELECT 1 FROM tenant t WHERE t.id = g.tenant_id))`, bun.Ident(table)).Exec(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // forget deletes what is older, batch by batch.

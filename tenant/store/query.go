@@ -16,8 +16,18 @@ type statement struct {
 	text  string
 }
 
-// prepared holds the statements of each pool that have been prepared.
-type prepared struct{ m sync.Map }
+// prepared holds the statements of each pool that have been prepared, and all as
+// the database reads them.
+type prepared struct{ m, texts sync.Map }
+
+// textOf is a statement as the database reads it.
+func (s *Store) textOf(q *statement) string {
+	if text, ok := s.hot.texts.Load(q); ok {
+		return text.(string)
+	}
+	text, _ := s.hot.texts.LoadOrStore(q, s.text(q.text))
+	return text.(string)
+}
 
 type preparedKey struct {
 	db *bun.DB
@@ -29,7 +39,7 @@ func (s *Store) prepare(ctx context.Context, db *bun.DB, q *statement) (*sql.Stm
 	if stmt, ok := s.hot.m.Load(key); ok {
 		return stmt.(*sql.Stmt), nil
 	}
-	stmt, err := db.DB.PrepareContext(ctx, s.text(q.text))
+	stmt, err := db.DB.PrepareContext(ctx, s.textOf(q))
 	if err != nil {
 		return nil, err
 	}
@@ -47,10 +57,27 @@ func (s *Store) observe(g group, start time.Time, err error) {
 }
 
 // each runs a hot lookup and calls row for every row it finds.
-func (s *Store) each(ctx context.Context, q *statement, row func(*sql.Rows) error, args ...any) (err error) {
+func (s *Store) each(ctx context.Context, q *statement, row func(*sql.Rows) error, args ...any) error {
 	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
 	defer cancel()
-	stmt, err := s.prepare(ctx, s.read, q)
+	return s.rows(ctx, s.read, q, row, args...)
+}
+
+// returning runs a hot statement that changes rows, as a transaction of its own
+// that need not be durable, and calls row for every row it returns.
+func (s *Store) returning(ctx context.Context, q *statement, row func(*sql.Rows) error, args ...any) error {
+	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
+	defer cancel()
+	release, err := s.wait(ctx)
+	if err != nil {
+		return refuse(err)
+	}
+	defer release()
+	return s.rows(ctx, s.fast, q, row, args...)
+}
+
+func (s *Store) rows(ctx context.Context, db *bun.DB, q *statement, row func(*sql.Rows) error, args ...any) (err error) {
+	stmt, err := s.prepare(ctx, db, q)
 	if err != nil {
 		return refuse(err)
 	}
@@ -67,50 +94,6 @@ func (s *Store) each(ctx context.Context, q *statement, row func(*sql.Rows) erro
 		}
 	}
 	return refuse(rows.Err())
-}
-
-// write is one short transaction of hot statements.
-type write struct {
-	bun.Tx
-	ctx context.Context // lives as long as the transaction
-	s   *Store
-	hot map[*statement]*sql.Stmt
-}
-
-// do runs one hot statement and says how many rows it changed.
-func (w *write) do(q *statement, args ...any) (changed int64, err error) {
-	start := time.Now()
-	defer func() { w.s.observe(q.group, start, err) }()
-	r, err := w.StmtContext(w.ctx, w.hot[q]).ExecContext(w.ctx, args...)
-	if err != nil {
-		return 0, err
-	}
-	return r.RowsAffected()
-}
-
-// shortly runs fn in a transaction that uses the hot statements named. They are
-// prepared first: SQLite's one connection is taken once the transaction begins.
-func (s *Store) shortly(ctx context.Context, durable bool, hot []*statement, fn func(*write) error) error {
-	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
-	defer cancel()
-	w := &write{ctx: ctx, s: s, hot: make(map[*statement]*sql.Stmt, len(hot))}
-	db := s.fast
-	if durable {
-		db = s.durable
-	}
-	for _, q := range hot {
-		stmt, err := s.prepare(ctx, db, q)
-		if err != nil {
-			return refuse(err)
-		}
-		w.hot[q] = stmt
-	}
-	return s.persist(ctx, func() error {
-		return s.transact(ctx, durable, func(tx bun.Tx) error {
-			w.Tx = tx
-			return fn(w)
-		})
-	})
 }
 
 // transact runs fn in one transaction. Errors come as they are.
@@ -131,37 +114,4 @@ func (s *Store) transact(ctx context.Context, durable bool, fn func(bun.Tx) erro
 	}
 	done = true
 	return tx.Commit()
-}
-
-// alone runs one hot statement as a transaction of its own.
-func (s *Store) alone(ctx context.Context, durable bool, q *statement, args ...any) (changed int64, err error) {
-	if durable && !s.postgres() {
-		err = s.shortly(ctx, durable, []*statement{q}, func(w *write) error {
-			changed, err = w.do(q, args...)
-			return err
-		})
-		return changed, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
-	defer cancel()
-	db := s.fast
-	if durable {
-		db = s.durable
-	}
-	stmt, err := s.prepare(ctx, db, q)
-	if err != nil {
-		return 0, refuse(err)
-	}
-	release, err := s.wait(ctx)
-	if err != nil {
-		return 0, refuse(err)
-	}
-	defer release()
-	start := time.Now()
-	defer func() { s.observe(q.group, start, err) }()
-	r, err := stmt.ExecContext(ctx, args...)
-	if err != nil {
-		return 0, refuse(err)
-	}
-	return r.RowsAffected()
 }

@@ -165,13 +165,11 @@ var noteRun = &statement{runMove, `UPDATE flow_run SET surface_data = ? WHERE te
 
 // NoteRun implements [tenant.RunStore].
 func (s *Store) NoteRun(ctx context.Context, tenantID, runID, data string) error {
-	return s.shortly(ctx, false, []*statement{noteRun}, func(w *write) error {
-		n, err := w.do(noteRun, data, tenantID, clean(runID))
-		if err == nil && n == 0 {
-			err = tenant.ErrFlowNotFound
-		}
-		return err
-	})
+	n, err := s.alone(ctx, false, noteRun, data, tenantID, clean(runID))
+	if err == nil && n == 0 {
+		err = tenant.ErrFlowNotFound
+	}
+	return err
 }
 
 // Run implements [tenant.RunStore].

@@ -268,6 +268,8 @@ func (t *tx) DeleteTenant(id string) error {
 	}
 	// What names the tenant without belonging to its row.
 	for _, q := range []*bun.RawQuery{
+		t.NewRaw("DELETE FROM flow_run WHERE tenant_id = ?", id),
+		t.NewRaw("DELETE FROM flow_state WHERE tenant_id = ?", id),
 		t.NewRaw("DELETE FROM rate_bucket WHERE tenant_id = ?", id),
 		t.NewRaw("DELETE FROM role_grant WHERE domain = ?", id),
 		t.NewRaw("INSERT INTO tenant_gone (tenant_id, deleted_at) VALUES (?, ?) ON CONFLICT (tenant_id) DO UPDATE SET deleted_at = excluded.deleted_at", id, ms(t.now)),

@@ -282,28 +282,39 @@ func (t *tx) CreateUsers(us []*tenant.UserRecord) error {
 
 // createUsers makes what is given of users, in one statement a table.
 func createUsers(ctx context.Context, tx bun.Tx, us []*tenant.User, is []tenant.Identity, as []tenant.Authenticator) error {
+	for _, n := range newcomers(tx, us, is, as) {
+		if _, err := n.query.Exec(ctx); err != nil {
+			return n.failed(err)
+		}
+	}
+	return nil
+}
+
+// newcomer is one insert of those that make users, and what its failure means.
+type newcomer struct {
+	query  *bun.InsertQuery
+	failed func(error) error
+}
+
+func newcomers(db bun.IDB, us []*tenant.User, is []tenant.Identity, as []tenant.Authenticator) (all []newcomer) {
 	if len(us) > 0 {
 		rows := mapped(us, func(u **tenant.User) *userRow { return newUserRow(*u) })
-		if _, err := tx.NewInsert().Model(&rows).Exec(ctx); err != nil {
+		all = append(all, newcomer{db.NewInsert().Model(&rows), func(err error) error {
 			if taken(err, "user_account", "") {
 				return tenant.ErrAlreadyExists.Says("there is a user of this id already").Because(err)
 			}
 			return belongs(err, tenant.ErrTenantNotFound)
-		}
+		}})
 	}
 	if len(is) > 0 {
 		rows := mapped(is, newIdentityRow)
-		if _, err := tx.NewInsert().Model(&rows).Exec(ctx); err != nil {
-			return identityTaken(err)
-		}
+		all = append(all, newcomer{db.NewInsert().Model(&rows), identityTaken})
 	}
 	if len(as) > 0 {
 		rows := mapped(as, newAuthenticatorRow)
-		if _, err := tx.NewInsert().Model(&rows).Exec(ctx); err != nil {
-			return belongs(err, tenant.ErrUserNotFound)
-		}
+		all = append(all, newcomer{db.NewInsert().Model(&rows), func(err error) error { return belongs(err, tenant.ErrUserNotFound) }})
 	}
-	return nil
+	return all
 }
 
 func identityTaken(err error) error {

@@ -109,7 +109,15 @@ func testDeleteTenant(h *house) {
 	if len(runs)+len(log)+len(grants) > 0 {
 		h.Error("left behind:", runs, log, grants)
 	}
-	h.refused(h.s.Commit(h.ctx(), h.newRun(gone.ID)), tenant.ErrTenantNotFound)
+	late := h.newRun(gone.ID) // by a node that hasn't heard of it yet
+	late.Run.Head = late.State.TokenHash
+	h.must(h.s.Commit(h.ctx(), late))
+	_, err = h.s.Purge(h.ctx(), time.Now(), 1)
+	h.must(err)
+	_, err = h.s.LoadHead(h.ctx(), gone.ID, late.Run.ID)
+	h.refused(err, tenant.ErrFlowNotFound)
+	_, err = h.s.LoadState(h.ctx(), gone.ID, late.State.TokenHash, h.at)
+	h.refused(err, tenant.ErrFlowNotFound)
 	h.refused(h.s.RecordSignIn(h.ctx(), h.event(gone.ID)), tenant.ErrTenantNotFound)
 
 	if _, err = h.s.AccountByClaim(h.ctx(), keeper.ID, claim); err != nil {
