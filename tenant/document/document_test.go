@@ -216,7 +216,7 @@ func TestPatch(t *testing.T) {
 		{section: "oauth_providers", patch: `[{"alias":"g","type":"google"}]`, want: `{"sessions":{"lifetime_seconds":3600},"web":{"allowed_origins":["https://a.example"]},"oauth_providers":[{"alias":"g","type":"google"}]}`},
 		{section: "", patch: `{"web":null,"sessions":null}`, want: `{}`},
 		{section: "session", patch: `{}`, problem: `/session: there is no section "session"; did you mean "sessions"?`},
-		{section: "sessions", patch: `{"lifetime":1}`, problem: `/sessions/lifetime: unknown key "lifetime"; there is idle_timeout_seconds, lifetime_seconds`},
+		{section: "sessions", patch: `{"lifetime":1}`, problem: `/sessions/lifetime: unknown key "lifetime"; there is end_others_on_password_change, idle_timeout_seconds, lifetime_seconds, privileged_seconds`},
 		{section: "sessions", patch: `{"lifetime_seconds":1,"lifetime_seconds":2}`, problem: `/sessions/lifetime_seconds: the key "lifetime_seconds" stands here twice`},
 		{section: "sessions", patch: `{`, problem: `/sessions: not JSON: line 1: unexpected end of JSON input`},
 		{section: "sessions", patch: ``, problem: `/sessions: not JSON: line 1: unexpected end of JSON input`},
