@@ -5,7 +5,6 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
-	"net/http"
 	"time"
 
 	"github.com/usher-id/usher/tenant/secret"
@@ -54,10 +53,7 @@ func (c *call) ensureCSRF() {
 // begun before are no longer its.
 func (c *call) renewCSRF() {
 	c.fresh = secret.Random(csrfBytes)
-	c.SetCookie(&http.Cookie{ //nolint:gosec // Secure unless plain HTTP was let in, in development
-		Name: csrfCookie(c.base), Value: base64.StdEncoding.EncodeToString(c.fresh), Path: "/", MaxAge: int(csrfAge / time.Second),
-		Secure: c.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	})
+	c.cookie(csrfCookie(c.base), base64.StdEncoding.EncodeToString(c.fresh), csrfAge)
 }
 
 // csrfHash is what a flow knows of a secret.

@@ -11,13 +11,15 @@
 //
 // All of it answers below /auth too, the prefix of the seed document.
 //
-//	flow.go       a flow: the run behind it, what is noted with it, its document
-//	submit.go     what a form does to it
+//	flow.go       a flow: the run behind it, and what is noted with it
+//	document.go   a flow as clients see it
 //	nodes.go      what a page asks for: nodes from the engine's actions
+//	submit.go     what a form does to a flow
 //	inputs.go     what a form says: the engine's inputs from its fields
+//	error.go      every refusal as an error: its status, its id
+//	refusals.go   every refusal as messages of the form
 //	messages.go   every text, by its id
-//	error.go      every refusal: its status, its id, its message
-//	csrf.go negotiate.go                        browsers
+//	csrf.go negotiate.go returnto.go            browsers
 //	login.go registration.go recovery.go verification.go settings.go   what each flow comes to
 //	sessions.go logout.go
 //

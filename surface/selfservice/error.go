@@ -90,6 +90,7 @@ var sentences = map[int]string{
 	422: "The browser has to go on elsewhere",
 	429: "There were too many requests",
 	500: "An internal server error occurred",
+	501: "The server does not support this",
 	503: "The service is not available right now",
 }
 
@@ -142,8 +143,8 @@ func problemOf(err error) *problem {
 	if !ok {
 		a = answers[tenant.ErrInternal.Reason]
 	}
-	if a.message != 0 && (e.Kind == tenant.TooMany || e.Kind == tenant.NotFound) { // and there is no form to show it on
-		a.status = surface.Status(e)
+	if a.message != 0 && (e.Kind == tenant.TooMany || e.Kind == tenant.NotFound) {
+		a.status = surface.Status(e) // where no form says it
 	}
 	p = &problem{status: a.status, id: a.id, reason: e.Message, cause: e}
 	if code, ok := e.Info["support_code"]; ok {

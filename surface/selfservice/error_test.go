@@ -126,3 +126,16 @@ func TestNegotiation(t *testing.T) {
 		}
 	}
 }
+
+// FuzzNegotiation: whatever is accepted, no two media types are each preferred to
+// the other.
+func FuzzNegotiation(f *testing.F) {
+	for _, accept := range []string{"", "*/*", "application/json;q=0.5, text/*", "text/html;q=x,application/*;q=2", ";,=\"", "application/json;q=NaN"} {
+		f.Add(accept)
+	}
+	f.Fuzz(func(t *testing.T, accept string) {
+		if prefers(accept, "application/json", "text/html") && prefers(accept, "text/html", "application/json") {
+			t.Errorf("%q prefers both", accept)
+		}
+	})
+}

@@ -2,7 +2,6 @@ package selfservice
 
 import (
 	"encoding/json"
-	"errors"
 	"net/url"
 
 	"github.com/usher-id/usher/flowengine"
@@ -16,16 +15,16 @@ type kind struct {
 	flow tenant.FlowType
 	page func(*tenant.SelfService) string // the tenant's page that shows it
 
-	noMethod, expired, done      int // messages: nothing chosen, too late, done already
-	sent, wrong, code            int // messages about a code, and its label
-	choose, sendCode, identifier int // labels
+	noMethod, expired, done int // messages: nothing chosen, too late, done already
+	sent, wrong, code       int // messages about a code, and its label
+	choose, sendCode        int // labels: go on with a password, or by a code
 }
 
 var (
 	login = &kind{
 		name: "login", flow: tenant.Login, page: func(s *tenant.SelfService) string { return s.LoginURL },
 		noMethod: noMethodLogin, expired: expiredLogin, done: doneLogin, sent: sentLogin, wrong: wrongCodeLogin, code: codeLogin,
-		choose: labelPassword, sendCode: labelSendLogin, identifier: labelIdentifier,
+		choose: labelPassword, sendCode: labelSendLogin,
 	}
 	registration = &kind{
 		name: "registration", flow: tenant.Signup, page: func(s *tenant.SelfService) string { return s.RegistrationURL },
@@ -288,4 +287,7 @@ func (c *call) show(f *held, status int) (any, error) {
 	return answerOf(status, d), nil
 }
 
-var errNoWay = errors.New("the flow asks for something that this API has no words for")
+// errNoWay is about a flow of the tenant's that can't be drawn.
+var errNoWay = &problem{
+	status: 501, reason: "The tenant's flow asks for something that this API has no words for.", cause: tenant.ErrFlowNotAllowed,
+}

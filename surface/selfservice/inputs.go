@@ -143,7 +143,7 @@ func (f *held) names(in form) bool {
 
 func (p *page) readIdentity(data map[string]any, in form) ([]flow.Input, error) {
 	ids := p.identifications(data)
-	method := p.chosen(in)
+	method := in.chosen()
 	switch p.flow.kind {
 	case login:
 		return p.readLogin(ids, method, in)
@@ -236,16 +236,22 @@ func withMethod(names []string, method string) string {
 	return ""
 }
 
-// chosen is the method that a form names, or the one whose field it fills in.
-func (p *page) chosen(in form) string {
+// fieldOf says which method fills a field in, for forms that name none.
+var fieldOf = [][2]string{
+	{"password", methodPassword},
+	{"code", methodCode}, {"email", methodCode}, {"resend", methodCode},
+	{"totp_code", methodTOTP}, {"totp_unlink", methodTOTP},
+	{"lookup_secret", methodLookup}, {"lookup_secret_confirm", methodLookup}, {"lookup_secret_regenerate", methodLookup}, {"lookup_secret_disable", methodLookup},
+}
+
+// chosen is the method that a form names, or else the one whose field it fills
+// in; "" for none.
+func (in form) chosen() string {
 	if m := in.text("method"); m != "" {
 		return m
 	}
-	for _, by := range [][2]string{
-		{"password", methodPassword}, {"code", methodCode}, {"email", methodCode}, {"resend", methodCode}, {"totp_code", methodTOTP}, {"totp_unlink", methodTOTP},
-		{"lookup_secret", methodLookup}, {"lookup_secret_confirm", methodLookup}, {"lookup_secret_regenerate", methodLookup}, {"lookup_secret_disable", methodLookup},
-	} {
-		if in.text(by[0]) != "" {
+	for _, by := range fieldOf {
+		if in.text(by[0]) != "" || in.flag(by[0]) {
 			return by[1]
 		}
 	}
@@ -253,7 +259,7 @@ func (p *page) chosen(in form) string {
 }
 
 func (p *page) readFactor(data map[string]any, in form) ([]flow.Input, error) {
-	method := p.chosen(in)
+	method := in.chosen()
 	name := withMethod(p.authentications(data), method)
 	field := map[string][2]string{
 		methodPassword: {"password", "password"}, methodTOTP: {"totp_code", "code"}, methodLookup: {"lookup_secret", "recovery_code"},
@@ -270,7 +276,7 @@ func (p *page) readFactor(data map[string]any, in form) ([]flow.Input, error) {
 }
 
 func (p *page) readNewFactor(data map[string]any, in form) ([]flow.Input, error) {
-	method := p.chosen(in)
+	method := in.chosen()
 	name := withMethod(p.authentications(data), method)
 	switch {
 	case name == "":
@@ -291,7 +297,7 @@ func (p *page) readCode(data map[string]any, in form) ([]flow.Input, error) {
 		key = "account_recovery_code"
 	}
 	switch code := in.take("code"); {
-	case p.chosen(in) == "" && code == "":
+	case in.chosen() == "" && code == "":
 		return nil, p.noMethod()
 	case code != "":
 		return []flow.Input{with(key, code)}, nil
@@ -323,7 +329,7 @@ func (p *page) readEndOthers(map[string]any, form) ([]flow.Input, error) {
 
 func (p *page) readNewPassword(_ map[string]any, in form) ([]flow.Input, error) {
 	switch {
-	case p.chosen(in) != methodPassword:
+	case in.chosen() != methodPassword:
 		return nil, p.noMethod()
 	case in.text("password") == "":
 		return nil, missing("password")

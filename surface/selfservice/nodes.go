@@ -69,23 +69,19 @@ type page struct {
 func (p *page) add(ns ...node) { p.nodes = append(p.nodes, ns...) }
 
 // drawers draw what the engine asks for, by the shape of its data.
-var drawers map[string]func(p *page, data map[string]any)
-
-func init() { // they refer to the table of what a form says
-	drawers = map[string]func(p *page, data map[string]any){
-		"identification_data":               (*page).identify,
-		"authentication_data":               (*page).factors,
-		"create_authenticator_data":         (*page).factors,
-		"verify_oob_otp_data":               (*page).code,
-		"account_recovery_verify_code_data": (*page).code,
-		"create_totp_data":                  (*page).newTOTP,
-		"view_recovery_code_data":           (*page).recoveryCodes,
-		"fill_user_profile_data":            (*page).profile,
-		"new_password_data":                 (*page).newPassword,
-		"reset_password_data":               (*page).newPassword,
-		"change_setting_data":               (*page).settings,
-		"terminate_other_sessions_data":     (*page).endOthers,
-	}
+var drawers = map[string]func(p *page, data map[string]any){
+	"identification_data":               (*page).identify,
+	"authentication_data":               (*page).factors,
+	"create_authenticator_data":         (*page).factors,
+	"verify_oob_otp_data":               (*page).code,
+	"account_recovery_verify_code_data": (*page).code,
+	"create_totp_data":                  (*page).newTOTP,
+	"view_recovery_code_data":           (*page).recoveryCodes,
+	"fill_user_profile_data":            (*page).profile,
+	"new_password_data":                 (*page).newPassword,
+	"reset_password_data":               (*page).newPassword,
+	"change_setting_data":               (*page).settings,
+	"terminate_other_sessions_data":     (*page).endOthers,
 }
 
 func (p *page) draw() error {

@@ -37,18 +37,19 @@ func (c *call) session() (token string, cookie bool) {
 // keepSession has the browser keep its session, also where this dialect looks
 // for it.
 func (c *call) keepSession(s *flowengine.NewSession) {
-	c.kratosCookie(s.Token, s.ExpiresAt.Sub(s.CreatedAt))
+	c.cookie(kratosCookie, s.Token, s.ExpiresAt.Sub(s.CreatedAt))
 }
 
 // forgetSession takes it back.
 func (c *call) forgetSession() {
-	c.kratosCookie("", -time.Second)
+	c.cookie(kratosCookie, "", -time.Second)
 	c.Keep(surface.SessionCookie, "", -time.Second)
 }
 
-func (c *call) kratosCookie(value string, age time.Duration) {
+// cookie has the browser keep a cookie whose name is this dialect's.
+func (c *call) cookie(name, value string, age time.Duration) {
 	c.SetCookie(&http.Cookie{ //nolint:gosec // Secure unless plain HTTP was let in, in development
-		Name: kratosCookie, Value: value, Path: "/", MaxAge: int(age / time.Second), Secure: c.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Name: name, Value: value, Path: "/", MaxAge: int(age / time.Second), Secure: c.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 }
 

@@ -57,7 +57,7 @@ func (p *page) settings(data map[string]any) {
 // readSetting reads the one thing that a form changes.
 func (p *page) readSetting(data map[string]any, in form) ([]flow.Input, error) {
 	one := func(pairs ...any) ([]flow.Input, error) { return []flow.Input{with(pairs...)}, nil }
-	method := p.chosen(in)
+	method := in.chosen()
 	offered := map[string]map[string]any{}
 	for _, o := range optionsIn(data) {
 		name, _ := o.Show["setting"].(string)

@@ -135,9 +135,7 @@ func (c *call) mayAnswer(f *held, in form) error {
 
 // answer gives the engine what a form says, and answers with what came of it.
 func (c *call) answer(f *held, in form) (any, error) {
-	before := f.note
-	method := (&page{call: c, flow: f}).chosen(in)
-	values := in.kept()
+	method, values := in.chosen(), in.kept()
 	f.note.Saved, f.tries = false, in.text("code") != ""
 	at, err := c.move(f, in)
 	if err != nil {
@@ -148,7 +146,7 @@ func (c *call) answer(f *held, in form) (any, error) {
 	if at.Action.Type == flow.Finished {
 		return c.finished(f, at)
 	}
-	f.note.Messages, f.note.Active = nil, cmp.Or(method, before.Active)
+	f.note.Messages, f.note.Active = nil, cmp.Or(method, f.note.Active)
 	if len(values) > 0 {
 		f.note.Values = values
 	}
@@ -244,19 +242,20 @@ func (p *page) goesOn(in form) []flow.Input {
 	return inputs
 }
 
-// secretFields are never kept.
-var secretFields = []string{"password", "code", "totp_code", "lookup_secret", "csrf_token", "method", "resend"}
+// The bounds of what is kept of a form: fields, and bytes in each.
+const (
+	maxFields = 50
+	maxKept   = 320
+)
 
-// maxKept is the longest field that is kept.
-const maxKept = 320
-
-// kept is what the next page shows again.
+// kept is what the next page shows again: who it is and what they are like, and
+// never what proves it.
 func (in form) kept() map[string]string {
 	out := map[string]string{}
 	for name, v := range in {
 		s, ok := v.(string)
 		known := name == "identifier" || name == "email" || strings.HasPrefix(name, "traits.")
-		if ok && known && len(s) <= maxKept && len(out) < 50 && !slices.Contains(secretFields, name) {
+		if ok && known && len(s) <= maxKept && len(out) < maxFields {
 			out[name] = s
 		}
 	}
@@ -266,7 +265,11 @@ func (in form) kept() map[string]string {
 // replace begins a flow in the place of one that is over.
 func (c *call) replace(f *held, id string, why *text) (any, error) {
 	n := note{Type: f.note.Type, RequestURL: f.note.RequestURL, Refresh: f.note.Refresh, AAL: f.note.AAL, Messages: []placed{{"", why}}}
-	fresh, err := c.begin(f.kind, f.run.Flow, n, f.run.ReturnURL)
+	k := f.kind
+	if f.note.Kind == recovery.name {
+		k = recovery // also where it was a settings flow for a while
+	}
+	fresh, err := c.begin(k, f.run.Flow, n, f.run.ReturnURL)
 	if err != nil {
 		return nil, err
 	}
@@ -290,8 +293,11 @@ func (c *call) rejected(f *held, err error) (any, error) {
 		return c.replace(f, "self_service_flow_replaced", say(invalid, "reason", "The code was tried too often. Ask for another one."))
 	}
 	told, status := f.tells(err)
-	if told == nil {
+	switch {
+	case told == nil:
 		return nil, c.helped(f, err)
+	case f.over():
+		return nil, c.errExpired(f)
 	}
 	if passing[f.asks()] != nil { // nobody can be asked here: back to who it is
 		at, againErr := c.engine.AgainHeld(c.Context(), c.Tenant, c.client(), f.run.ID)
@@ -313,6 +319,9 @@ func (c *call) rejected(f *held, err error) (any, error) {
 
 // helped adds to a refusal where the browser goes on.
 func (c *call) helped(f *held, err error) error {
+	if f.note.Type != typeBrowser {
+		return err
+	}
 	p := *problemOf(err)
 	back := "return_to=" + url.QueryEscape(c.pageOf(f))
 	switch p.id {
