@@ -10,6 +10,7 @@
 //	held.go      the same for doors whose clients know a run by its id
 //	programs.go  (tenant, version) -> a compiled program
 //	world.go     what a run may look at, for one request
+//	outside.go   whom a run may ask: a provider of bot protection, a directory
 //	commit.go    effects and a state become one tenant.Commit
 //	sessions.go  check and revoke
 //	janitor.go   what happens by itself

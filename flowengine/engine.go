@@ -14,8 +14,10 @@ import (
 
 	"github.com/maypok86/otter/v2"
 
+	"github.com/usher-id/usher/flowengine/botcheck"
 	"github.com/usher-id/usher/flowengine/flow"
 	"github.com/usher-id/usher/flowengine/hook"
+	"github.com/usher-id/usher/flowengine/ldap"
 	"github.com/usher-id/usher/flowengine/limit"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/secret"
@@ -32,6 +34,8 @@ type Options struct {
 	Log       *slog.Logger
 	Outbox    Outbox
 	Hooks     *hook.Hooks
+	Bots      *botcheck.Checker
+	LDAP      *ldap.Directories
 	// PublicURL makes a URL on a host of a tenant, from settings alone.
 	PublicURL func(scheme Scheme, host, path string) string
 	Now       func() time.Time // nil for time.Now
@@ -64,6 +68,8 @@ type Engine struct {
 	log       *slog.Logger
 	outbox    Outbox
 	hooks     *hook.Hooks
+	bots      *botcheck.Checker
+	ldap      *ldap.Directories
 	publicURL func(scheme Scheme, host, path string) string
 	clock     func() time.Time
 
@@ -93,7 +99,7 @@ func New(o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		store: o.Store, directory: o.Directory, limiter: o.Limiter, master: o.Master, hasher: o.Hasher,
-		metrics: o.Metrics, log: o.Log, clock: o.Now, outbox: o.Outbox, hooks: o.Hooks, publicURL: o.PublicURL, programs: p, noted: noted,
+		metrics: o.Metrics, log: o.Log, clock: o.Now, outbox: o.Outbox, hooks: o.Hooks, bots: o.Bots, ldap: o.LDAP, publicURL: o.PublicURL, programs: p, noted: noted,
 		refunds: newRefunds(o.Metrics.refundsDropped), forgetDue: o.ForgetDue,
 	}
 	e.listeners = &listeners{

@@ -80,6 +80,8 @@ func (w *world) buckets(kind flow.Limit, subject string) []limit.Bucket {
 		return perIP("identify", limits.IdentifyPerIP)
 	case flow.LimitPasskey:
 		return perIP("passkey", limits.PasskeyPerIP)
+	case flow.LimitBotProtection:
+		return perIP("bot_protection", limits.BotProtectionPerIP)
 	case flow.LimitPassword:
 		return credential("password", limits.PasswordPerIP, limits.PasswordPerUserPerIP, rules.Password)
 	case flow.LimitCreate:

@@ -260,6 +260,11 @@ func (m *Metrics) flowFinished(slug string, t tenant.FlowType, surface string, o
 	m.tenants.count(slug, t, o)
 }
 
+// FlowCancelled counts a run that an admin cancelled.
+func (m *Metrics) FlowCancelled(t *tenant.Tenant, r *tenant.Run, took time.Duration) {
+	m.flowFinished(t.Slug, r.Flow.Type, r.Surface, Cancelled, took)
+}
+
 // endOf is how a run ends that is refused at once.
 func endOf(e *tenant.Error) Outcome {
 	switch e.Kind {

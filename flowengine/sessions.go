@@ -37,6 +37,9 @@ func (e *Engine) CheckSession(ctx context.Context, t *tenant.Tenant, token strin
 	if err != nil {
 		return nil, nil, err
 	}
+	if s.Unused && !e.complete(ctx, t, s, now) {
+		return s, u, nil // untouched, so that the next check tries again
+	}
 	if now.Sub(s.LastSeenAt) >= touchEvery(cfg) {
 		s.LastSeenAt, s.IdleExpiresAt = now, idleEnd(cfg, s, now)
 		if err := e.store.TouchSession(ctx, t.ID, s.ID, now, s.IdleExpiresAt); err != nil {
@@ -45,6 +48,16 @@ func (e *Engine) CheckSession(ctx context.Context, t *tenant.Tenant, token strin
 		}
 	}
 	return s, u, nil
+}
+
+// complete notes, at the first use of a session, that what its run made was used.
+// It is the one write more that a session costs.
+func (e *Engine) complete(ctx context.Context, t *tenant.Tenant, s *tenant.Session, now time.Time) bool {
+	err := e.store.CompleteRun(ctx, t.ID, s.RunID, now)
+	if err != nil {
+		e.log.WarnContext(ctx, "run not completed", "tenant", t.Slug, "run", s.RunID, "err", err)
+	}
+	return err == nil
 }
 
 // touchEvery is how old the note of a session's last use may grow: a minute,

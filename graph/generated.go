@@ -98,12 +98,14 @@ type MutationResolver interface {
 	UpdateOauthProviders(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateOtp(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateVerification(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
+	UpdateLdap(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateRecovery(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateAccounts(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateFlows(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateSessions(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateLimits(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateLockout(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
+	UpdateBotProtection(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdatePasskeys(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateMessaging(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateTestMode(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
@@ -191,6 +193,9 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputAddIdentityInput,
 		ec.unmarshalInputApplyConfigInput,
 		ec.unmarshalInputAuditFilter,
+		ec.unmarshalInputBotProviderInput,
+		ec.unmarshalInputBotRequirementInput,
+		ec.unmarshalInputBotRequirementsInput,
 		ec.unmarshalInputCreateAPIKeyInput,
 		ec.unmarshalInputCreateTenantInput,
 		ec.unmarshalInputCreateUserInput,
@@ -215,6 +220,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputHookEndpointInput,
 		ec.unmarshalInputIdentityInput,
 		ec.unmarshalInputImportUsersInput,
+		ec.unmarshalInputLDAPServerInput,
 		ec.unmarshalInputMessageFilter,
 		ec.unmarshalInputMessageHookInput,
 		ec.unmarshalInputMessageTemplateInput,
@@ -257,9 +263,11 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputTwilioAccountInput,
 		ec.unmarshalInputUpdateAccountsInput,
 		ec.unmarshalInputUpdateAuthenticatorsInput,
+		ec.unmarshalInputUpdateBotProtectionInput,
 		ec.unmarshalInputUpdateFlowsInput,
 		ec.unmarshalInputUpdateHooksInput,
 		ec.unmarshalInputUpdateIdentificationsInput,
+		ec.unmarshalInputUpdateLdapInput,
 		ec.unmarshalInputUpdateLimitsInput,
 		ec.unmarshalInputUpdateLockoutInput,
 		ec.unmarshalInputUpdateLoginIdsInput,
@@ -569,6 +577,56 @@ func (ec *executionContext) childFields_Authenticators(ctx context.Context, fiel
 	return nil, fmt.Errorf("no field named %q was found under type Authenticators", field.Name)
 }
 
+func (ec *executionContext) childFields_BotProtection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "enabled":
+		return ec.fieldContext_BotProtection_enabled(ctx, field)
+	case "provider":
+		return ec.fieldContext_BotProtection_provider(ctx, field)
+	case "verifyUrl":
+		return ec.fieldContext_BotProtection_verifyUrl(ctx, field)
+	case "hostnames":
+		return ec.fieldContext_BotProtection_hostnames(ctx, field)
+	case "requirements":
+		return ec.fieldContext_BotProtection_requirements(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BotProtection", field.Name)
+}
+
+func (ec *executionContext) childFields_BotProvider(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "type":
+		return ec.fieldContext_BotProvider_type(ctx, field)
+	case "siteKey":
+		return ec.fieldContext_BotProvider_siteKey(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BotProvider", field.Name)
+}
+
+func (ec *executionContext) childFields_BotRequirement(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "mode":
+		return ec.fieldContext_BotRequirement_mode(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BotRequirement", field.Name)
+}
+
+func (ec *executionContext) childFields_BotRequirements(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "signupOrLogin":
+		return ec.fieldContext_BotRequirements_signupOrLogin(ctx, field)
+	case "accountRecovery":
+		return ec.fieldContext_BotRequirements_accountRecovery(ctx, field)
+	case "password":
+		return ec.fieldContext_BotRequirements_password(ctx, field)
+	case "oobOtpEmail":
+		return ec.fieldContext_BotRequirements_oobOtpEmail(ctx, field)
+	case "oobOtpSms":
+		return ec.fieldContext_BotRequirements_oobOtpSms(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BotRequirements", field.Name)
+}
+
 func (ec *executionContext) childFields_Change(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "pointer":
@@ -601,6 +659,8 @@ func (ec *executionContext) childFields_Config(ctx context.Context, field graphq
 		return ec.fieldContext_Config_otp(ctx, field)
 	case "verification":
 		return ec.fieldContext_Config_verification(ctx, field)
+	case "ldap":
+		return ec.fieldContext_Config_ldap(ctx, field)
 	case "recovery":
 		return ec.fieldContext_Config_recovery(ctx, field)
 	case "accounts":
@@ -613,6 +673,8 @@ func (ec *executionContext) childFields_Config(ctx context.Context, field graphq
 		return ec.fieldContext_Config_limits(ctx, field)
 	case "lockout":
 		return ec.fieldContext_Config_lockout(ctx, field)
+	case "botProtection":
+		return ec.fieldContext_Config_botProtection(ctx, field)
 	case "passkeys":
 		return ec.fieldContext_Config_passkeys(ctx, field)
 	case "messaging":
@@ -925,6 +987,8 @@ func (ec *executionContext) childFields_FlowBranch(ctx context.Context, field gr
 		return ec.fieldContext_FlowBranch_loginFlow(ctx, field)
 	case "verificationRequired":
 		return ec.fieldContext_FlowBranch_verificationRequired(ctx, field)
+	case "botProtection":
+		return ec.fieldContext_FlowBranch_botProtection(ctx, field)
 	case "onFailure":
 		return ec.fieldContext_FlowBranch_onFailure(ctx, field)
 	case "steps":
@@ -1235,6 +1299,34 @@ func (ec *executionContext) childFields_ImportUsersPayload(ctx context.Context, 
 	return nil, fmt.Errorf("no field named %q was found under type ImportUsersPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_LDAP(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "servers":
+		return ec.fieldContext_LDAP_servers(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LDAP", field.Name)
+}
+
+func (ec *executionContext) childFields_LDAPServer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_LDAPServer_name(ctx, field)
+	case "url":
+		return ec.fieldContext_LDAPServer_url(ctx, field)
+	case "baseDn":
+		return ec.fieldContext_LDAPServer_baseDn(ctx, field)
+	case "searchFilterTemplate":
+		return ec.fieldContext_LDAPServer_searchFilterTemplate(ctx, field)
+	case "userIdAttributeName":
+		return ec.fieldContext_LDAPServer_userIdAttributeName(ctx, field)
+	case "startTls":
+		return ec.fieldContext_LDAPServer_startTls(ctx, field)
+	case "caCertificates":
+		return ec.fieldContext_LDAPServer_caCertificates(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LDAPServer", field.Name)
+}
+
 func (ec *executionContext) childFields_Limits(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "signupPerIp":
@@ -1261,6 +1353,8 @@ func (ec *executionContext) childFields_Limits(ctx context.Context, field graphq
 		return ec.fieldContext_Limits_signupAnonymousPerIp(ctx, field)
 	case "passkeyPerIp":
 		return ec.fieldContext_Limits_passkeyPerIp(ctx, field)
+	case "botProtectionPerIp":
+		return ec.fieldContext_Limits_botProtectionPerIp(ctx, field)
 	case "sendEmailPerTarget":
 		return ec.fieldContext_Limits_sendEmailPerTarget(ctx, field)
 	case "sendEmailPerIp":
@@ -1613,6 +1707,8 @@ func (ec *executionContext) childFields_Plan(ctx context.Context, field graphql.
 		return ec.fieldContext_Plan_problems(ctx, field)
 	case "users":
 		return ec.fieldContext_Plan_users(ctx, field)
+	case "missingSecrets":
+		return ec.fieldContext_Plan_missingSecrets(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Plan", field.Name)
 }
@@ -3087,6 +3183,20 @@ func (ec *executionContext) field_Mutation_updateAuthenticators_args(ctx context
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_updateBotProtection_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (map[string]any, error) {
+			return ec.unmarshalNUpdateBotProtectionInput2map(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_updateFlows_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -3121,6 +3231,20 @@ func (ec *executionContext) field_Mutation_updateIdentifications_args(ctx contex
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (map[string]any, error) {
 			return ec.unmarshalNUpdateIdentificationsInput2map(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateLdap_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (map[string]any, error) {
+			return ec.unmarshalNUpdateLdapInput2map(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -5287,6 +5411,368 @@ func (ec *executionContext) fieldContext_Authenticators_password(_ context.Conte
 	return fc, nil
 }
 
+func (ec *executionContext) _BotProtection_enabled(ctx context.Context, field graphql.CollectedField, obj *tenant.BotProtection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotProtection_enabled(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Enabled, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotProtection_enabled(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BotProtection", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _BotProtection_provider(ctx context.Context, field graphql.CollectedField, obj *tenant.BotProtection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotProtection_provider(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Provider, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.BotProvider) graphql.Marshaler {
+			return ec.marshalNBotProvider2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotProvider(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotProtection_provider(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BotProtection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BotProvider(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _BotProtection_verifyUrl(ctx context.Context, field graphql.CollectedField, obj *tenant.BotProtection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotProtection_verifyUrl(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.VerifyURL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotProtection_verifyUrl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BotProtection", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _BotProtection_hostnames(ctx context.Context, field graphql.CollectedField, obj *tenant.BotProtection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotProtection_hostnames(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Hostnames, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotProtection_hostnames(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BotProtection", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _BotProtection_requirements(ctx context.Context, field graphql.CollectedField, obj *tenant.BotProtection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotProtection_requirements(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Requirements, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.BotRequirements) graphql.Marshaler {
+			return ec.marshalNBotRequirements2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotRequirements(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotProtection_requirements(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BotProtection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BotRequirements(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _BotProvider_type(ctx context.Context, field graphql.CollectedField, obj *tenant.BotProvider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotProvider_type(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Type, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotProvider_type(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BotProvider", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _BotProvider_siteKey(ctx context.Context, field graphql.CollectedField, obj *tenant.BotProvider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotProvider_siteKey(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SiteKey, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotProvider_siteKey(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BotProvider", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _BotRequirement_mode(ctx context.Context, field graphql.CollectedField, obj *tenant.BotRequirement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotRequirement_mode(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Mode, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.BotMode) graphql.Marshaler {
+			return ec.marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotMode(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotRequirement_mode(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BotRequirement", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _BotRequirements_signupOrLogin(ctx context.Context, field graphql.CollectedField, obj *tenant.BotRequirements) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotRequirements_signupOrLogin(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SignupOrLogin, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.BotRequirement) graphql.Marshaler {
+			return ec.marshalNBotRequirement2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotRequirement(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotRequirements_signupOrLogin(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BotRequirements",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BotRequirement(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _BotRequirements_accountRecovery(ctx context.Context, field graphql.CollectedField, obj *tenant.BotRequirements) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotRequirements_accountRecovery(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AccountRecovery, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.BotRequirement) graphql.Marshaler {
+			return ec.marshalNBotRequirement2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotRequirement(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotRequirements_accountRecovery(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BotRequirements",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BotRequirement(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _BotRequirements_password(ctx context.Context, field graphql.CollectedField, obj *tenant.BotRequirements) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotRequirements_password(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Password, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.BotRequirement) graphql.Marshaler {
+			return ec.marshalNBotRequirement2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotRequirement(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotRequirements_password(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BotRequirements",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BotRequirement(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _BotRequirements_oobOtpEmail(ctx context.Context, field graphql.CollectedField, obj *tenant.BotRequirements) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotRequirements_oobOtpEmail(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OOBOTPEmail, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.BotRequirement) graphql.Marshaler {
+			return ec.marshalNBotRequirement2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotRequirement(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotRequirements_oobOtpEmail(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BotRequirements",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BotRequirement(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _BotRequirements_oobOtpSms(ctx context.Context, field graphql.CollectedField, obj *tenant.BotRequirements) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BotRequirements_oobOtpSms(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OOBOTPSMS, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.BotRequirement) graphql.Marshaler {
+			return ec.marshalNBotRequirement2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotRequirement(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BotRequirements_oobOtpSms(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BotRequirements",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BotRequirement(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Change_pointer(ctx context.Context, field graphql.CollectedField, obj *document.Change) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -5649,6 +6135,38 @@ func (ec *executionContext) fieldContext_Config_verification(_ context.Context, 
 	return fc, nil
 }
 
+func (ec *executionContext) _Config_ldap(ctx context.Context, field graphql.CollectedField, obj *OwnedConfig) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Config_ldap(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LDAP, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.LDAP) graphql.Marshaler {
+			return ec.marshalNLDAP2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLDAP(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Config_ldap(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Config",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LDAP(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Config_recovery(ctx context.Context, field graphql.CollectedField, obj *OwnedConfig) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -5836,6 +6354,38 @@ func (ec *executionContext) fieldContext_Config_lockout(_ context.Context, field
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Lockout(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Config_botProtection(ctx context.Context, field graphql.CollectedField, obj *OwnedConfig) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Config_botProtection(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.BotProtection, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.BotProtection) graphql.Marshaler {
+			return ec.marshalNBotProtection2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotProtection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Config_botProtection(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Config",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BotProtection(ctx, field)
 		},
 	}
 	return fc, nil
@@ -8228,6 +8778,38 @@ func (ec *executionContext) _FlowBranch_verificationRequired(ctx context.Context
 }
 func (ec *executionContext) fieldContext_FlowBranch_verificationRequired(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("FlowBranch", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _FlowBranch_botProtection(ctx context.Context, field graphql.CollectedField, obj *tenant.Branch) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FlowBranch_botProtection(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.BotProtection, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *tenant.BotRequirement) graphql.Marshaler {
+			return ec.marshalOBotRequirement2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotRequirement(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_FlowBranch_botProtection(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "FlowBranch",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BotRequirement(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _FlowBranch_onFailure(ctx context.Context, field graphql.CollectedField, obj *tenant.Branch) (ret graphql.Marshaler) {
@@ -10809,6 +11391,199 @@ func (ec *executionContext) fieldContext_ImportUsersPayload_userErrors(_ context
 	return fc, nil
 }
 
+func (ec *executionContext) _LDAP_servers(ctx context.Context, field graphql.CollectedField, obj *tenant.LDAP) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LDAP_servers(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Servers, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []tenant.LDAPServer) graphql.Marshaler {
+			return ec.marshalNLDAPServer2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLDAPServerᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LDAP_servers(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LDAP",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LDAPServer(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LDAPServer_name(ctx context.Context, field graphql.CollectedField, obj *tenant.LDAPServer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LDAPServer_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LDAPServer_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LDAPServer", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LDAPServer_url(ctx context.Context, field graphql.CollectedField, obj *tenant.LDAPServer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LDAPServer_url(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.URL, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LDAPServer_url(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LDAPServer", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LDAPServer_baseDn(ctx context.Context, field graphql.CollectedField, obj *tenant.LDAPServer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LDAPServer_baseDn(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.BaseDN, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LDAPServer_baseDn(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LDAPServer", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LDAPServer_searchFilterTemplate(ctx context.Context, field graphql.CollectedField, obj *tenant.LDAPServer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LDAPServer_searchFilterTemplate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SearchFilterTemplate, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LDAPServer_searchFilterTemplate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LDAPServer", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LDAPServer_userIdAttributeName(ctx context.Context, field graphql.CollectedField, obj *tenant.LDAPServer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LDAPServer_userIdAttributeName(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserIDAttributeName, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LDAPServer_userIdAttributeName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LDAPServer", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LDAPServer_startTls(ctx context.Context, field graphql.CollectedField, obj *tenant.LDAPServer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LDAPServer_startTls(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartTLS, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.StartTLS) graphql.Marshaler {
+			return ec.marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐStartTLS(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LDAPServer_startTls(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LDAPServer", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LDAPServer_caCertificates(ctx context.Context, field graphql.CollectedField, obj *tenant.LDAPServer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LDAPServer_caCertificates(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CACertificates, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LDAPServer_caCertificates(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LDAPServer", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _Limits_signupPerIp(ctx context.Context, field graphql.CollectedField, obj *tenant.Limits) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11181,6 +11956,38 @@ func (ec *executionContext) _Limits_passkeyPerIp(ctx context.Context, field grap
 	)
 }
 func (ec *executionContext) fieldContext_Limits_passkeyPerIp(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Limits",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Rate(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Limits_botProtectionPerIp(ctx context.Context, field graphql.CollectedField, obj *tenant.Limits) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Limits_botProtectionPerIp(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.BotProtectionPerIP, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.Rate) graphql.Marshaler {
+			return ec.marshalNRate2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐRate(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Limits_botProtectionPerIp(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "Limits",
 		Field:      field,
@@ -14470,6 +15277,73 @@ func (ec *executionContext) fieldContext_Mutation_updateVerification(ctx context
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_updateLdap(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateLdap(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateLdap(ctx, fc.Args["input"].(map[string]any))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				object, err := ec.unmarshalNObject2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐObject(ctx, "CONFIG")
+				if err != nil {
+					var zeroVal *EditConfigPayload
+					return zeroVal, err
+				}
+				action, err := ec.unmarshalNAction2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐAction(ctx, "WRITE")
+				if err != nil {
+					var zeroVal *EditConfigPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *EditConfigPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, object, action)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *EditConfigPayload) graphql.Marshaler {
+			return ec.marshalNEditConfigPayload2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐEditConfigPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateLdap(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EditConfigPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateLdap_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_updateRecovery(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14866,6 +15740,73 @@ func (ec *executionContext) fieldContext_Mutation_updateLockout(ctx context.Cont
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_updateLockout_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updateBotProtection(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateBotProtection(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateBotProtection(ctx, fc.Args["input"].(map[string]any))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				object, err := ec.unmarshalNObject2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐObject(ctx, "CONFIG")
+				if err != nil {
+					var zeroVal *EditConfigPayload
+					return zeroVal, err
+				}
+				action, err := ec.unmarshalNAction2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐAction(ctx, "WRITE")
+				if err != nil {
+					var zeroVal *EditConfigPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *EditConfigPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, object, action)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *EditConfigPayload) graphql.Marshaler {
+			return ec.marshalNEditConfigPayload2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐEditConfigPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateBotProtection(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EditConfigPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateBotProtection_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -17797,6 +18738,29 @@ func (ec *executionContext) fieldContext_Plan_users(_ context.Context, field gra
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Plan_missingSecrets(ctx context.Context, field graphql.CollectedField, obj *admin.Plan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Plan_missingSecrets(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MissingSecrets, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Plan_missingSecrets(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Plan", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _PreviewMessagePayload_message(ctx context.Context, field graphql.CollectedField, obj *PreviewMessagePayload) (ret graphql.Marshaler) {
@@ -25717,6 +26681,134 @@ func (ec *executionContext) unmarshalInputAuditFilter(ctx context.Context, obj a
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputBotProviderInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"type", "siteKey"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "type":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("type"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["type"] = data
+		case "siteKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("siteKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["siteKey"] = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputBotRequirementInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"mode"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "mode":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("mode"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["mode"] = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputBotRequirementsInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"signupOrLogin", "accountRecovery", "password", "oobOtpEmail", "oobOtpSms"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "signupOrLogin":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("signupOrLogin"))
+			data, err := ec.unmarshalOBotRequirementInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["signupOrLogin"] = data
+		case "accountRecovery":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("accountRecovery"))
+			data, err := ec.unmarshalOBotRequirementInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["accountRecovery"] = data
+		case "password":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("password"))
+			data, err := ec.unmarshalOBotRequirementInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["password"] = data
+		case "oobOtpEmail":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("oobOtpEmail"))
+			data, err := ec.unmarshalOBotRequirementInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["oobOtpEmail"] = data
+		case "oobOtpSms":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("oobOtpSms"))
+			data, err := ec.unmarshalOBotRequirementInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["oobOtpSms"] = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputCreateAPIKeyInput(ctx context.Context, obj any) (CreateAPIKeyInput, error) {
 	var it CreateAPIKeyInput
 	if obj == nil {
@@ -26453,7 +27545,7 @@ func (ec *executionContext) unmarshalInputFlowBranchInput(ctx context.Context, o
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"identification", "authentication", "setting", "targetStep", "signupFlow", "loginFlow", "verificationRequired", "onFailure", "steps"}
+	fieldsInOrder := [...]string{"identification", "authentication", "setting", "targetStep", "signupFlow", "loginFlow", "verificationRequired", "botProtection", "onFailure", "steps"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -26510,6 +27602,13 @@ func (ec *executionContext) unmarshalInputFlowBranchInput(ctx context.Context, o
 				return it, err
 			}
 			it["verificationRequired"] = data
+		case "botProtection":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("botProtection"))
+			data, err := ec.unmarshalOBotRequirementInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["botProtection"] = data
 		case "onFailure":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("onFailure"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -26923,6 +28022,79 @@ func (ec *executionContext) unmarshalInputImportUsersInput(ctx context.Context, 
 				return it, err
 			}
 			it.DryRun = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputLDAPServerInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "url", "baseDn", "searchFilterTemplate", "userIdAttributeName", "startTls", "caCertificates"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["name"] = data
+		case "url":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("url"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["url"] = data
+		case "baseDn":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("baseDn"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["baseDn"] = data
+		case "searchFilterTemplate":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("searchFilterTemplate"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["searchFilterTemplate"] = data
+		case "userIdAttributeName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("userIdAttributeName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["userIdAttributeName"] = data
+		case "startTls":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("startTls"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["startTls"] = data
+		case "caCertificates":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("caCertificates"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["caCertificates"] = data
 		}
 	}
 	return it, nil
@@ -28860,6 +30032,100 @@ func (ec *executionContext) unmarshalInputUpdateAuthenticatorsInput(ctx context.
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputUpdateBotProtectionInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "enabled", "provider", "verifyUrl", "hostnames", "requirements"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "tenant":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tenant"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["tenant"] = data
+		case "expectedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["expectedVersion"] = data
+		case "autoPublish":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("autoPublish"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["autoPublish"] = data
+		case "message":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("message"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["message"] = data
+		case "force":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("force"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["force"] = data
+		case "enabled":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("enabled"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["enabled"] = data
+		case "provider":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("provider"))
+			data, err := ec.unmarshalOBotProviderInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["provider"] = data
+		case "verifyUrl":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("verifyUrl"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["verifyUrl"] = data
+		case "hostnames":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("hostnames"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["hostnames"] = data
+		case "requirements":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("requirements"))
+			data, err := ec.unmarshalOBotRequirementsInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["requirements"] = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputUpdateFlowsInput(ctx context.Context, obj any) (map[string]any, error) {
 	var it map[string]any
 	if obj == nil {
@@ -29121,6 +30387,72 @@ func (ec *executionContext) unmarshalInputUpdateIdentificationsInput(ctx context
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputUpdateLdapInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "servers"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "tenant":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tenant"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["tenant"] = data
+		case "expectedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["expectedVersion"] = data
+		case "autoPublish":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("autoPublish"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["autoPublish"] = data
+		case "message":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("message"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["message"] = data
+		case "force":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("force"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["force"] = data
+		case "servers":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("servers"))
+			data, err := ec.unmarshalOLDAPServerInput2ᚕmapᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["servers"] = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputUpdateLimitsInput(ctx context.Context, obj any) (map[string]any, error) {
 	var it map[string]any
 	if obj == nil {
@@ -29132,7 +30464,7 @@ func (ec *executionContext) unmarshalInputUpdateLimitsInput(ctx context.Context,
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "signupPerIp", "identifyPerIp", "passwordPerIp", "passwordPerUserPerIp", "totpPerIp", "totpPerUserPerIp", "otpPerIp", "otpPerUserPerIp", "recoveryCodePerIp", "recoveryCodePerUserPerIp", "signupAnonymousPerIp", "passkeyPerIp", "sendEmailPerTarget", "sendEmailPerIp", "sendEmailPerTenant", "sendSmsPerTarget", "sendSmsPerIp", "sendSmsPerTenant"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "signupPerIp", "identifyPerIp", "passwordPerIp", "passwordPerUserPerIp", "totpPerIp", "totpPerUserPerIp", "otpPerIp", "otpPerUserPerIp", "recoveryCodePerIp", "recoveryCodePerUserPerIp", "signupAnonymousPerIp", "passkeyPerIp", "botProtectionPerIp", "sendEmailPerTarget", "sendEmailPerIp", "sendEmailPerTenant", "sendSmsPerTarget", "sendSmsPerIp", "sendSmsPerTenant"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -29259,6 +30591,13 @@ func (ec *executionContext) unmarshalInputUpdateLimitsInput(ctx context.Context,
 				return it, err
 			}
 			it["passkeyPerIp"] = data
+		case "botProtectionPerIp":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("botProtectionPerIp"))
+			data, err := ec.unmarshalORateInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["botProtectionPerIp"] = data
 		case "sendEmailPerTarget":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sendEmailPerTarget"))
 			data, err := ec.unmarshalORateInput2map(ctx, v)
@@ -31473,6 +32812,203 @@ func (ec *executionContext) _Authenticators(ctx context.Context, sel ast.Selecti
 	return out
 }
 
+var botProtectionImplementors = []string{"BotProtection"}
+
+func (ec *executionContext) _BotProtection(ctx context.Context, sel ast.SelectionSet, obj *tenant.BotProtection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, botProtectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("BotProtection")
+		case "enabled":
+			out.Values[i] = ec._BotProtection_enabled(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "provider":
+			out.Values[i] = ec._BotProtection_provider(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "verifyUrl":
+			out.Values[i] = ec._BotProtection_verifyUrl(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "hostnames":
+			out.Values[i] = ec._BotProtection_hostnames(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "requirements":
+			out.Values[i] = ec._BotProtection_requirements(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var botProviderImplementors = []string{"BotProvider"}
+
+func (ec *executionContext) _BotProvider(ctx context.Context, sel ast.SelectionSet, obj *tenant.BotProvider) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, botProviderImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("BotProvider")
+		case "type":
+			out.Values[i] = ec._BotProvider_type(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "siteKey":
+			out.Values[i] = ec._BotProvider_siteKey(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var botRequirementImplementors = []string{"BotRequirement"}
+
+func (ec *executionContext) _BotRequirement(ctx context.Context, sel ast.SelectionSet, obj *tenant.BotRequirement) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, botRequirementImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("BotRequirement")
+		case "mode":
+			out.Values[i] = ec._BotRequirement_mode(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var botRequirementsImplementors = []string{"BotRequirements"}
+
+func (ec *executionContext) _BotRequirements(ctx context.Context, sel ast.SelectionSet, obj *tenant.BotRequirements) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, botRequirementsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("BotRequirements")
+		case "signupOrLogin":
+			out.Values[i] = ec._BotRequirements_signupOrLogin(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "accountRecovery":
+			out.Values[i] = ec._BotRequirements_accountRecovery(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "password":
+			out.Values[i] = ec._BotRequirements_password(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "oobOtpEmail":
+			out.Values[i] = ec._BotRequirements_oobOtpEmail(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "oobOtpSms":
+			out.Values[i] = ec._BotRequirements_oobOtpSms(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var changeImplementors = []string{"Change"}
 
 func (ec *executionContext) _Change(ctx context.Context, sel ast.SelectionSet, obj *document.Change) graphql.Marshaler {
@@ -31611,6 +33147,11 @@ func (ec *executionContext) _Config(ctx context.Context, sel ast.SelectionSet, o
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "ldap":
+			out.Values[i] = ec._Config_ldap(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "recovery":
 			out.Values[i] = ec._Config_recovery(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -31638,6 +33179,11 @@ func (ec *executionContext) _Config(ctx context.Context, sel ast.SelectionSet, o
 			}
 		case "lockout":
 			out.Values[i] = ec._Config_lockout(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "botProtection":
+			out.Values[i] = ec._Config_botProtection(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -32952,6 +34498,11 @@ func (ec *executionContext) _FlowBranch(ctx context.Context, sel ast.SelectionSe
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "botProtection":
+			out.Values[i] = ec._FlowBranch_botProtection(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "onFailure":
 			out.Values[i] = ec._FlowBranch_onFailure(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -34128,6 +35679,112 @@ func (ec *executionContext) _ImportUsersPayload(ctx context.Context, sel ast.Sel
 	return out
 }
 
+var lDAPImplementors = []string{"LDAP"}
+
+func (ec *executionContext) _LDAP(ctx context.Context, sel ast.SelectionSet, obj *tenant.LDAP) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, lDAPImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LDAP")
+		case "servers":
+			out.Values[i] = ec._LDAP_servers(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var lDAPServerImplementors = []string{"LDAPServer"}
+
+func (ec *executionContext) _LDAPServer(ctx context.Context, sel ast.SelectionSet, obj *tenant.LDAPServer) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, lDAPServerImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LDAPServer")
+		case "name":
+			out.Values[i] = ec._LDAPServer_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "url":
+			out.Values[i] = ec._LDAPServer_url(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "baseDn":
+			out.Values[i] = ec._LDAPServer_baseDn(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "searchFilterTemplate":
+			out.Values[i] = ec._LDAPServer_searchFilterTemplate(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "userIdAttributeName":
+			out.Values[i] = ec._LDAPServer_userIdAttributeName(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "startTls":
+			out.Values[i] = ec._LDAPServer_startTls(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "caCertificates":
+			out.Values[i] = ec._LDAPServer_caCertificates(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var limitsImplementors = []string{"Limits"}
 
 func (ec *executionContext) _Limits(ctx context.Context, sel ast.SelectionSet, obj *tenant.Limits) graphql.Marshaler {
@@ -34197,6 +35854,11 @@ func (ec *executionContext) _Limits(ctx context.Context, sel ast.SelectionSet, o
 			}
 		case "passkeyPerIp":
 			out.Values[i] = ec._Limits_passkeyPerIp(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "botProtectionPerIp":
+			out.Values[i] = ec._Limits_botProtectionPerIp(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -35089,6 +36751,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "updateLdap":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateLdap(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "updateRecovery":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_updateRecovery(ctx, field)
@@ -35127,6 +36796,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "updateLockout":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_updateLockout(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "updateBotProtection":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateBotProtection(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -35946,6 +37622,11 @@ func (ec *executionContext) _Plan(ctx context.Context, sel ast.SelectionSet, obj
 			}
 		case "users":
 			out.Values[i] = ec._Plan_users(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "missingSecrets":
+			out.Values[i] = ec._Plan_missingSecrets(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -40332,6 +42013,22 @@ func (ec *executionContext) marshalNBoolean2bool(ctx context.Context, sel ast.Se
 	return res
 }
 
+func (ec *executionContext) marshalNBotProtection2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotProtection(ctx context.Context, sel ast.SelectionSet, v tenant.BotProtection) graphql.Marshaler {
+	return ec._BotProtection(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNBotProvider2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotProvider(ctx context.Context, sel ast.SelectionSet, v tenant.BotProvider) graphql.Marshaler {
+	return ec._BotProvider(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNBotRequirement2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotRequirement(ctx context.Context, sel ast.SelectionSet, v tenant.BotRequirement) graphql.Marshaler {
+	return ec._BotRequirement(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNBotRequirements2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotRequirements(ctx context.Context, sel ast.SelectionSet, v tenant.BotRequirements) graphql.Marshaler {
+	return ec._BotRequirements(ctx, sel, &v)
+}
+
 func (ec *executionContext) marshalNChange2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚋdocumentᚐChange(ctx context.Context, sel ast.SelectionSet, v document.Change) graphql.Marshaler {
 	return ec._Change(ctx, sel, &v)
 }
@@ -41316,6 +43013,35 @@ func (ec *executionContext) marshalNJSON2encodingᚋjsonᚐRawMessage(ctx contex
 	return res
 }
 
+func (ec *executionContext) marshalNLDAP2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLDAP(ctx context.Context, sel ast.SelectionSet, v tenant.LDAP) graphql.Marshaler {
+	return ec._LDAP(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNLDAPServer2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLDAPServer(ctx context.Context, sel ast.SelectionSet, v tenant.LDAPServer) graphql.Marshaler {
+	return ec._LDAPServer(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNLDAPServer2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLDAPServerᚄ(ctx context.Context, sel ast.SelectionSet, v []tenant.LDAPServer) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNLDAPServer2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLDAPServer(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNLDAPServerInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputLDAPServerInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNLimits2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLimits(ctx context.Context, sel ast.SelectionSet, v tenant.Limits) graphql.Marshaler {
 	return ec._Limits(ctx, sel, &v)
 }
@@ -42165,20 +43891,43 @@ func (ec *executionContext) marshalNSignInOutcome2githubᚗcomᚋusherᚑidᚋus
 
 var (
 	unmarshalNSignInOutcome2githubᚗcomᚋusherᚑidᚋusherᚋflowengineᚋadminᚐSignInOutcome = map[string]admin.SignInOutcome{
-		"ACCEPTED": admin.Accepted,
-		"SENT":     admin.Sent,
-		"REFUSED":  admin.Refused,
-		"APPROVED": admin.Approved,
-		"FINISHED": admin.Ended,
+		"ACCEPTED":  admin.Accepted,
+		"SENT":      admin.Sent,
+		"REFUSED":   admin.Refused,
+		"APPROVED":  admin.Approved,
+		"FINISHED":  admin.Ended,
+		"COMPLETE":  admin.Completed,
+		"CANCELLED": admin.Cancelled,
+		"EXPIRED":   admin.Expired,
 	}
 	marshalNSignInOutcome2githubᚗcomᚋusherᚑidᚋusherᚋflowengineᚋadminᚐSignInOutcome = map[admin.SignInOutcome]string{
-		admin.Accepted: "ACCEPTED",
-		admin.Sent:     "SENT",
-		admin.Refused:  "REFUSED",
-		admin.Approved: "APPROVED",
-		admin.Ended:    "FINISHED",
+		admin.Accepted:  "ACCEPTED",
+		admin.Sent:      "SENT",
+		admin.Refused:   "REFUSED",
+		admin.Approved:  "APPROVED",
+		admin.Ended:     "FINISHED",
+		admin.Completed: "COMPLETE",
+		admin.Cancelled: "CANCELLED",
+		admin.Expired:   "EXPIRED",
 	}
 )
+
+func (ec *executionContext) unmarshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotMode(ctx context.Context, v any) (tenant.BotMode, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := tenant.BotMode(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotMode(ctx context.Context, sel ast.SelectionSet, v tenant.BotMode) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
 
 func (ec *executionContext) unmarshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐCodeForm(ctx context.Context, v any) (tenant.CodeForm, error) {
 	tmp, err := graphql.UnmarshalString(v)
@@ -42289,6 +44038,23 @@ func (ec *executionContext) unmarshalNString2githubᚗcomᚋusherᚑidᚋusher�
 }
 
 func (ec *executionContext) marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐSecondaryMode(ctx context.Context, sel ast.SelectionSet, v tenant.SecondaryMode) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐStartTLS(ctx context.Context, v any) (tenant.StartTLS, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := tenant.StartTLS(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐStartTLS(ctx context.Context, sel ast.SelectionSet, v tenant.StartTLS) graphql.Marshaler {
 	_ = sel
 	res := graphql.MarshalString(string(v))
 	if res == graphql.Null {
@@ -42578,6 +44344,11 @@ func (ec *executionContext) unmarshalNUpdateAuthenticatorsInput2map(ctx context.
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNUpdateBotProtectionInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputUpdateBotProtectionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNUpdateFlowsInput2map(ctx context.Context, v any) (map[string]any, error) {
 	res, err := ec.unmarshalInputUpdateFlowsInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -42590,6 +44361,11 @@ func (ec *executionContext) unmarshalNUpdateHooksInput2map(ctx context.Context, 
 
 func (ec *executionContext) unmarshalNUpdateIdentificationsInput2map(ctx context.Context, v any) (map[string]any, error) {
 	res, err := ec.unmarshalInputUpdateIdentificationsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUpdateLdapInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputUpdateLdapInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -43096,6 +44872,37 @@ func (ec *executionContext) marshalOBoolean2ᚖbool(ctx context.Context, sel ast
 	return res
 }
 
+func (ec *executionContext) unmarshalOBotProviderInput2map(ctx context.Context, v any) (map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputBotProviderInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOBotRequirement2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBotRequirement(ctx context.Context, sel ast.SelectionSet, v *tenant.BotRequirement) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._BotRequirement(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOBotRequirementInput2map(ctx context.Context, v any) (map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputBotRequirementInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOBotRequirementsInput2map(ctx context.Context, v any) (map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputBotRequirementsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalOConfigVersion2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐVersion(ctx context.Context, sel ast.SelectionSet, v *tenant.Version) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -43481,6 +45288,23 @@ func (ec *executionContext) marshalOJSON2interface(ctx context.Context, sel ast.
 	_ = ctx
 	res := MarshalAny(v)
 	return res
+}
+
+func (ec *executionContext) unmarshalOLDAPServerInput2ᚕmapᚄ(ctx context.Context, v any) ([]map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]map[string]any, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNLDAPServerInput2map(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
 }
 
 func (ec *executionContext) marshalOMember2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐMember(ctx context.Context, sel ast.SelectionSet, v *Member) graphql.Marshaler {

@@ -220,8 +220,8 @@ func TestInternalErrorsStayInside(t *testing.T) {
 	if !strings.Contains(w.logged.String(), a.Errors[0].Extensions.RequestID) {
 		t.Errorf("log: %s", w.logged.String())
 	}
-	broken := newWorld(t, sqliteURL(t), func(o *graph.Options) { o.Admin = nil })
-	a = broken.ask("acme/owner", `{ tenant(slug: "acme") { config { web { allowedOrigins } } } }`, nil)
+	broken := newWorld(t, sqliteURL(t), func(o *graph.Options) { o.Admin.Hasher = nil })
+	a = broken.ask("acme/owner", `mutation { createUser(input: {tenant: "acme", identities: [{kind: "email", value: "a@example.com"}], password: "correct horse battery"}) { user { id } } }`, nil)
 	if a.status != 200 || a.reason() != "InternalError" || strings.Contains(a.raw, "nil") || !strings.Contains(broken.logged.String(), "panic") {
 		t.Errorf("a panic: %d %s", a.status, a.raw)
 	}

@@ -56,6 +56,10 @@ func (r *mutationResolver) UpdateVerification(ctx context.Context, input map[str
 	return r.editSection(ctx, "verification", input)
 }
 
+func (r *mutationResolver) UpdateLdap(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
+	return r.editSection(ctx, "ldap", input)
+}
+
 func (r *mutationResolver) UpdateRecovery(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
 	return r.editSection(ctx, "recovery", input)
 }
@@ -78,6 +82,10 @@ func (r *mutationResolver) UpdateLimits(ctx context.Context, input map[string]an
 
 func (r *mutationResolver) UpdateLockout(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
 	return r.editSection(ctx, "lockout", input)
+}
+
+func (r *mutationResolver) UpdateBotProtection(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
+	return r.editSection(ctx, "bot_protection", input)
 }
 
 func (r *mutationResolver) UpdatePasskeys(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {

@@ -10,7 +10,9 @@ import (
 
 // aBitOfEverything fills the lists of a configuration.
 const aBitOfEverything = `
-identifications: {enabled: [email, phone]}
+identifications: {enabled: [email, phone, ldap]}
+ldap: {servers: [{name: office, url: "ldaps://office.shop.example", base_dn: "dc=office", search_filter_template: "(uid={{.Username}})", user_id_attribute_name: entryUUID}]}
+bot_protection: {enabled: true, provider: {type: hcaptcha, site_key: key}, hostnames: [shop.example], requirements: {password: {mode: always}}}
 authenticators: {primary: [primary_password, primary_oob_otp_sms]}
 messaging:
   sms: {provider: webhook, webhook: {url: "https://hooks.shop.example/sms"}}
@@ -25,6 +27,7 @@ flows:
       type: identify
       one_of:
       - identification: email
+        bot_protection: {mode: always}
         steps: [{type: authenticate, target_step: who, one_of: [{authentication: primary_password}]}]
   account_recovery_flows:
   - name: short

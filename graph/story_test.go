@@ -174,7 +174,7 @@ func (s *story) configuration() {
 	a = s.works(`{ tenant(slug: "shop") {
 		config { ...all } draft { base author updatedAt config { ...all } document(encoding: JSON) }
 		diff ` + change + ` checkConfig { pointer reason message }
-		plan { base changes ` + change + ` flows { flow { type name } kind steps } problems { pointer } users { lockedOutNow lockedOutThen losing lastAdmin refused } }
+		plan { base changes ` + change + ` flows { flow { type name } kind steps } problems { pointer } users { lockedOutNow lockedOutThen losing lastAdmin refused } missingSecrets }
 	} }
 	fragment all on Config {
 		identifications { enabled } authenticators { primary password { algorithm bcryptCost } }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Starts what the tests need, PostgreSQL 15, Redis, Prometheus, promtool and
-# Chromium, and prints their addresses for eval; it also sees to Node.js and npm:
+# Starts what the tests need, PostgreSQL 15, Redis, OpenLDAP, Prometheus, promtool
+# and Chromium, and prints their addresses for eval; it also sees to Node.js and npm:
 #
 #   eval "$(scripts/services.sh)"        installs what is missing, starts or reuses
 #   scripts/services.sh stop             stops what it started
@@ -42,6 +42,8 @@ install_missing() {
 	local want=()
 	[ -n "${USHER_TEST_POSTGRES_URL:-}" ] || [ -n "$(pg_bin)" ] || want+=(postgresql-15)
 	[ -n "${USHER_TEST_REDIS_URL:-}" ] || command -v redis-server >/dev/null || want+=(redis-server)
+	[ -n "${USHER_TEST_LDAP_URL:-}" ] || { [ -x /usr/sbin/slapd ] && command -v ldapwhoami >/dev/null && command -v openssl >/dev/null; } ||
+		want+=(slapd ldap-utils openssl)
 	[ -n "${USHER_TEST_PROMTOOL:-}" ] || command -v promtool >/dev/null || want+=(prometheus)
 	[ -n "${USHER_TEST_CHROMIUM:-}" ] || command -v chromium >/dev/null || want+=(chromium)
 	command -v npm >/dev/null || want+=(nodejs npm)
@@ -149,6 +151,66 @@ start_redis() {
 	echo "export USHER_TEST_REDIS_URL='$(cat "$dir/redis.url")'"
 }
 
+ldap_alive() {
+	[ -f "$dir/ldap.url" ] && ldapwhoami -x -H "$(cat "$dir/ldap.url")" -D cn=admin,dc=usher,dc=test -y "$dir/ldap.password" >/dev/null 2>&1
+}
+
+# A directory below dc=usher,dc=test, to which tests add what they need. Who isn't
+# bound may search below ou=open only. Binds without a password are accepted, as
+# they are by many: it's for the client not to send them.
+start_ldap() {
+	local port secure etc=$dir/ldap
+	[ -x /usr/sbin/slapd ] && command -v ldapwhoami >/dev/null && command -v openssl >/dev/null && prepare || { missing OpenLDAP; return 0; }
+	if [ ! -f "$dir/ldap.password" ]; then
+		say "creating an LDAP directory in $etc"
+		rm -rf "$etc"
+		as_owner install -d -m 700 "$etc" "$etc/data"
+		as_owner openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 -subj /CN=localhost \
+			-addext subjectAltName=IP:127.0.0.1 -keyout "$etc/key.pem" -out "$etc/ca.pem" 2>/dev/null
+		secret | put "$etc/password"
+		put "$etc/slapd.conf" <<-CONF
+			include /etc/ldap/schema/core.schema
+			include /etc/ldap/schema/cosine.schema
+			include /etc/ldap/schema/inetorgperson.schema
+			pidfile $etc/slapd.pid
+			modulepath /usr/lib/ldap
+			moduleload back_mdb
+			allow bind_anon_cred bind_anon_dn
+			TLSCertificateFile $etc/ca.pem
+			TLSCertificateKeyFile $etc/key.pem
+			database mdb
+			maxsize 268435456
+			suffix dc=usher,dc=test
+			rootdn cn=admin,dc=usher,dc=test
+			rootpw $(cat "$etc/password")
+			directory $etc/data
+			dbnosync
+			access to attrs=userPassword by anonymous auth by * none
+			access to dn.subtree=ou=open,dc=usher,dc=test by * read
+			access to * by users read by anonymous auth
+		CONF
+		printf '%s\n' 'dn: dc=usher,dc=test' 'objectClass: dcObject' 'objectClass: organization' 'dc: usher' 'o: Usher' '' \
+			'dn: ou=open,dc=usher,dc=test' 'objectClass: organizationalUnit' 'ou: open' |
+			as_owner /usr/sbin/slapadd -f "$etc/slapd.conf" >/dev/null 2>&1 || { say "slapadd failed"; exit 1; }
+		cat "$etc/password" | put "$dir/ldap.password"
+	fi
+	if ! ldap_alive; then
+		port=$(free_port 63890)
+		secure=$(free_port $((port + 1)))
+		echo "ldap://127.0.0.1:$port" | tr -d '\n' | put "$dir/ldap.url"
+		echo "ldaps://127.0.0.1:$secure" | tr -d '\n' | put "$dir/ldaps.url"
+		as_owner /usr/sbin/slapd -f "$etc/slapd.conf" -h "ldap://127.0.0.1:$port ldaps://127.0.0.1:$secure" >&2 || true
+		local try
+		for try in $(seq 50); do ldap_alive && break; sleep 0.1; done
+		ldap_alive || { say "slapd does not start: try /usr/sbin/slapd -d 1 -f $etc/slapd.conf"; exit 1; }
+		say "OpenLDAP listens on 127.0.0.1:$port"
+	fi
+	echo "export USHER_TEST_LDAP_URL='$(cat "$dir/ldap.url")'"
+	echo "export USHER_TEST_LDAPS_URL='$(cat "$dir/ldaps.url")'"
+	echo "export USHER_TEST_LDAP_PASSWORD='$(cat "$dir/ldap.password")'"
+	echo "export USHER_TEST_LDAP_CA='$(as_owner base64 -w0 "$etc/ca.pem")'"
+}
+
 find_program() { # $1 variable, $2 program
 	local path=${!1:-}
 	[ -n "$path" ] || path=$(command -v "$2") || { missing "$2"; return 0; }
@@ -164,6 +226,9 @@ stop() {
 	if redis_alive; then
 		redis-cli -u "$(cat "$dir/redis.url")" --no-auth-warning shutdown nosave >&2 || true
 	fi
+	if ldap_alive; then
+		as_owner kill "$(cat "$dir/ldap/slapd.pid")"
+	fi
 }
 
 start() {
@@ -177,6 +242,13 @@ start() {
 		echo "export USHER_TEST_REDIS_URL='$USHER_TEST_REDIS_URL'"
 	else
 		start_redis
+	fi
+	if [ -n "${USHER_TEST_LDAP_URL:-}" ]; then
+		local name
+		for name in URL PASSWORD CA; do name=USHER_TEST_LDAP_$name; echo "export $name='${!name:-}'"; done
+		echo "export USHER_TEST_LDAPS_URL='${USHER_TEST_LDAPS_URL:-}'"
+	else
+		start_ldap
 	fi
 	find_program USHER_TEST_PROMETHEUS prometheus
 	find_program USHER_TEST_PROMTOOL promtool

@@ -15,12 +15,14 @@ type Config struct {
 	OAuthProviders  []OAuthProvider `json:"oauth_providers" jsonschema:"maxItems=50" jsonschema_description:"OAuth 2.0 and OpenID providers that users may come from. Their client secrets are kept apart, sealed."`
 	OTP             OTP             `json:"otp" jsonschema_description:"How one-time codes and links are made."`
 	Verification    Verification    `json:"verification" jsonschema_description:"Which addresses a new user has to verify, and how long the verification flows take."`
+	LDAP            LDAP            `json:"ldap" jsonschema_description:"Directories at which users may prove themselves. Whom they are searched as is kept apart, sealed."`
 	Recovery        Recovery        `json:"recovery" jsonschema_description:"How users who lost their password get in again."`
 	Accounts        Accounts        `json:"accounts" jsonschema_description:"Who may have an account and what strangers may learn."`
 	Flows           Flows           `json:"flows" jsonschema_description:"The tenant's own flows and how long a run may take."`
 	Sessions        Sessions        `json:"sessions" jsonschema_description:"How long users stay signed in."`
 	Limits          Limits          `json:"limits" jsonschema_description:"How often things may be tried. Where a credential is checked only failures count."`
 	Lockout         Lockout         `json:"lockout" jsonschema_description:"When a user is locked out after failed tries, and for how long."`
+	BotProtection   BotProtection   `json:"bot_protection" jsonschema_description:"Where users have to show that they are no program."`
 	Passkeys        Passkeys        `json:"passkeys" jsonschema_description:"For whom passkeys are made and how they are checked."`
 	Messaging       Messaging       `json:"messaging" jsonschema_description:"How messages reach users and what they say."`
 	TestMode        TestMode        `json:"test_mode" jsonschema_description:"Fixed codes and suppressed messages, for trying things out. Never for real users."`
@@ -31,7 +33,7 @@ type Config struct {
 
 // Identifications says how users may say who they are, in the order shown.
 type Identifications struct {
-	Enabled []string `json:"enabled" jsonschema:"enum=email,enum=phone,enum=username,enum=oauth,enum=passkey,enum=anonymous,enum=select_account,uniqueItems=true" jsonschema_description:"The ways to identify, in the order they are offered."`
+	Enabled []string `json:"enabled" jsonschema:"enum=email,enum=phone,enum=username,enum=oauth,enum=ldap,enum=passkey,enum=anonymous,enum=select_account,uniqueItems=true" jsonschema_description:"The ways to identify, in the order they are offered."`
 }
 
 // Authenticators says with what users may prove it.
@@ -141,11 +143,13 @@ func DefaultConfig() *Config {
 			Phone: []Destination{{Channel: "sms", OTPForm: CodeForm6}},
 		},
 		OAuthProviders: []OAuthProvider{},
+		LDAP:           LDAP{Servers: []LDAPServer{}},
 		Accounts:       Accounts{PublicSignup: true},
 		Flows:          Flows{LifetimeSeconds: 20 * 60, MaxLifetimeSeconds: 60 * 60},
 		Sessions:       Sessions{LifetimeSeconds: 14 * 24 * 3600, IdleTimeoutSeconds: 24 * 3600, PrivilegedSeconds: 15 * 60, EndOthersOnPasswordChange: true},
 		Limits:         DefaultLimits(),
 		Lockout:        DefaultLockout(),
+		BotProtection:  DefaultBotProtection(),
 		Passkeys:       Passkeys{UserVerification: VerificationRequired, ExtraOrigins: []string{}},
 		Messaging: Messaging{
 			Email:     EmailSender{Provider: "platform", SMTP: SMTPServer{Port: 587, Security: "starttls"}},

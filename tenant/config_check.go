@@ -15,6 +15,8 @@ func CheckConfig(cfg *Config) []Problem {
 		out = append(out, Problem{Pointer: pointer, Reason: reason, Message: fmt.Sprintf(format, args...)})
 	}
 	checkProviders(cfg, add)
+	checkLDAP(cfg, add)
+	checkBotProtection(&cfg.BotProtection, add)
 	checkMessaging(&cfg.Messaging, add)
 	checkTestMode(&cfg.TestMode, add)
 	checkHooks(&cfg.Hooks, add)

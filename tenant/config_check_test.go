@@ -42,6 +42,28 @@ func TestCheckConfig(t *testing.T) {
 			}
 		}, "[/hooks/endpoints/1/name Duplicate /hooks/endpoints/2/url WrongForm /hooks/endpoints/2/events/1 NotAllowed /hooks/endpoints/2/on_failure NotAllowed " +
 			"/hooks/endpoints/3/url WrongForm /hooks/endpoints/3/events/1 NotAllowed]"},
+		{"ldap without servers", func(c *tenant.Config) { c.Identifications.Enabled = []string{"email", "ldap"} }, "[/identifications/enabled/1 NoServer]"},
+		{"ldap servers", func(c *tenant.Config) {
+			good := tenant.LDAPServer{Name: "a", URL: "ldaps://[::1]:636", UserIDAttributeName: "entryUUID"}
+			for _, change := range []func(*tenant.LDAPServer){
+				func(s *tenant.LDAPServer) { s.StartTLS = tenant.StartTLSRequired },
+				func(s *tenant.LDAPServer) { s.Name, s.URL, s.StartTLS = "b", "ldap://x", tenant.StartTLSOff },
+				func(s *tenant.LDAPServer) { s.Name, s.URL = "c", "ldap://x/dc=example" },
+				func(s *tenant.LDAPServer) { s.Name, s.URL = "d", "https://x" },
+				func(s *tenant.LDAPServer) { s.Name, s.UserIDAttributeName = "e", "objectGUID;binary" },
+				func(s *tenant.LDAPServer) { s.Name, s.UserIDAttributeName = "f", "2.5.4.3" },
+				func(s *tenant.LDAPServer) { s.Name, s.UserIDAttributeName = "g", "uid)(x=*" },
+			} {
+				s := good
+				change(&s)
+				c.LDAP.Servers = append(c.LDAP.Servers, s)
+			}
+			c.LDAP.Servers[1].Name = "a"
+		}, "[/ldap/servers/0/start_tls NotAllowed /ldap/servers/1/name Duplicate /ldap/servers/2/url WrongForm /ldap/servers/3/url WrongForm /ldap/servers/6/user_id_attribute_name WrongForm]"},
+		{"bot protection", func(c *tenant.Config) {
+			c.BotProtection.Enabled, c.BotProtection.VerifyURL = true, "x"
+			c.BotProtection.Hostnames = []string{"login.example.com", "Login.example.com", "https://x", "a:80", ""}
+		}, "[/bot_protection/provider/site_key Required /bot_protection/verify_url WrongForm /bot_protection/hostnames/1 WrongForm /bot_protection/hostnames/2 WrongForm /bot_protection/hostnames/3 WrongForm /bot_protection/hostnames/4 WrongForm]"},
 		{"everything at once", func(c *tenant.Config) {
 			c.Flows.MaxLifetimeSeconds, c.Sessions.LifetimeSeconds, c.Web.AllowedOrigins = 60, 60, []string{"*"}
 		}, "[/flows/max_lifetime_seconds OutOfOrder /sessions/idle_timeout_seconds OutOfOrder /web/allowed_origins/0 WrongForm]"},

@@ -69,9 +69,10 @@ type Branch struct {
 	SignupFlow     string `json:"signup_flow,omitempty" jsonschema:"maxLength=64" jsonschema_description:"In signup_login: where a new user goes on."`
 	LoginFlow      string `json:"login_flow,omitempty" jsonschema:"maxLength=64" jsonschema_description:"In signup_login: where a known user goes on."`
 	// A pointer, because absent means true.
-	VerificationRequired *bool  `json:"verification_required,omitempty" jsonschema_description:"create_authenticator: whether an address has to be proved before it becomes one; true unless given."`
-	OnFailure            string `json:"on_failure,omitempty" jsonschema:"enum=ignore,enum=error" jsonschema_description:"account_recovery: what an unknown login id does; as reveal_unknown_users says unless given."`
-	Steps                []Step `json:"steps,omitempty" jsonschema:"maxItems=50" jsonschema_description:"Taken after this branch, before the next step."`
+	VerificationRequired *bool           `json:"verification_required,omitempty" jsonschema_description:"create_authenticator: whether an address has to be proved before it becomes one; true unless given."`
+	BotProtection        *BotRequirement `json:"bot_protection,omitempty" jsonschema_description:"Whether the user has to show that they are no program before this branch is taken."`
+	OnFailure            string          `json:"on_failure,omitempty" jsonschema:"enum=ignore,enum=error" jsonschema_description:"account_recovery: what an unknown login id does; as reveal_unknown_users says unless given."`
+	Steps                []Step          `json:"steps,omitempty" jsonschema:"maxItems=50" jsonschema_description:"Taken after this branch, before the next step."`
 }
 
 // Method is the name of the method that the branch uses.

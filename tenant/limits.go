@@ -14,6 +14,7 @@ type Limits struct {
 	RecoveryCodePerUserPerIP Rate `json:"recovery_code_per_user_per_ip" jsonschema_description:"Recovery codes tried for one user, by address."`
 	SignupAnonymousPerIP     Rate `json:"signup_anonymous_per_ip" jsonschema_description:"Sign-ups of anonymous users, by address."`
 	PasskeyPerIP             Rate `json:"passkey_per_ip" jsonschema_description:"Passkeys tried, by address."`
+	BotProtectionPerIP       Rate `json:"bot_protection_per_ip" jsonschema_description:"Responses of bot protection that were refused, by address."`
 	SendEmailPerTarget       Rate `json:"send_email_per_target" jsonschema_description:"E-mail to one address, beside the cooldown of otp."`
 	SendEmailPerIP           Rate `json:"send_email_per_ip" jsonschema_description:"E-mail asked for, by address of the client."`
 	SendEmailPerTenant       Rate `json:"send_email_per_tenant" jsonschema_description:"E-mail of the whole tenant."`
@@ -43,6 +44,7 @@ func DefaultLimits() Limits {
 		RecoveryCodePerUserPerIP: Rate{10, 60},
 		SignupAnonymousPerIP:     Rate{10, 60},
 		PasskeyPerIP:             Rate{60, 60},
+		BotProtectionPerIP:       Rate{60, 60},
 		SendEmailPerTarget:       Rate{10, 3600},
 		SendEmailPerIP:           Rate{60, 600},
 		SendEmailPerTenant:       Rate{20_000, 3600},

@@ -54,12 +54,16 @@ func (r *Run) Walkable(at time.Time) bool {
 // log.
 type RunEvent struct {
 	At     time.Time
-	Step   string // the type of the step, or SentEvent
+	Step   string // the type of the step, or one of the events below
 	Method string // the identification, authentication or channel; "" when the step has none
 }
 
-// SentEvent is the step of an event that says by which channel a code was sent.
-const SentEvent = "message"
+// Events that are no step.
+const (
+	SentEvent      = "message" // a code was sent, by the channel that Method names
+	CompletedEvent = "complete"
+	CancelledEvent = "cancelled"
+)
 
 // SessionKind says how the client wants its session.
 type SessionKind string

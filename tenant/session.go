@@ -19,6 +19,8 @@ type Session struct {
 	IP              string
 	UserAgent       string
 	RevokedAt       time.Time // zero while it lives
+
+	Unused bool // the run that opened it waits for its first use; as SessionByToken reads it
 }
 
 // Live says whether the session still proves anything at a time.
@@ -35,4 +37,18 @@ func (s *Session) ACR() string {
 		}
 	}
 	return "urn:usher:aal1"
+}
+
+// SessionSelector names sessions of one tenant.
+// ID and UserID narrow each other; with neither nothing is selected.
+type SessionSelector struct {
+	ID     string
+	UserID string
+	Except string // a session to spare
+}
+
+// SessionFilter narrows a list of sessions.
+type SessionFilter struct {
+	UserID string    // "" for all
+	LiveAt time.Time // only those that prove something at this time; zero for all
 }

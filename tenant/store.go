@@ -175,6 +175,9 @@ type RunStore interface {
 	// What it kept survives the death of the process; when the move
 	// finishes the run or makes a user or a session, also the loss of power.
 	Commit(ctx context.Context, c *Commit) error
+	// CompleteRun notes that what a finished run made was used. It changes
+	// nothing about any other run.
+	CompleteRun(ctx context.Context, tenantID, id string, at time.Time) error
 	Run(ctx context.Context, tenantID, id string) (*Run, error) // ErrNotFound
 	// Runs lists the newest first; the key is the id.
 	Runs(ctx context.Context, tenantID string, filter RunFilter, page Page) ([]*Run, error)
@@ -259,25 +262,12 @@ type HookStore interface {
 	CountHookDeliveries(ctx context.Context) (queued int, oldest time.Time, err error)
 }
 
-// SessionSelector names sessions of one tenant.
-// ID and UserID narrow each other; with neither nothing is selected.
-type SessionSelector struct {
-	ID     string
-	UserID string
-	Except string // a session to spare
-}
-
-// SessionFilter narrows a list of sessions.
-type SessionFilter struct {
-	UserID string    // "" for all
-	LiveAt time.Time // only those that prove something at this time; zero for all
-}
-
 // SessionStore keeps sessions.
 type SessionStore interface {
 	// SessionByToken reads a session and its user in one statement; ErrNotFound.
 	// It says nothing of whether the session is live.
 	SessionByToken(ctx context.Context, tenantID, tokenHash string) (*Session, *User, error)
+	Session(ctx context.Context, tenantID, id string) (*Session, error) // ErrNotFound
 	// Sessions lists the newest first; the key is the id.
 	Sessions(ctx context.Context, tenantID string, filter SessionFilter, page Page) ([]*Session, error)
 	// TouchSession moves the idle end of a session.
@@ -380,6 +370,10 @@ type Tx interface {
 	// PutAuthenticator makes or replaces one by its id.
 	PutAuthenticator(a *Authenticator) error
 	RemoveAuthenticator(tenantID, id string) error // ErrNotFound
+
+	// CancelRun gives up a run that hasn't ended, and with it all its states;
+	// ErrNotFound, ErrFlowFinished.
+	CancelRun(tenantID, id string, at time.Time) (*Run, error)
 
 	// TellHooks puts deliveries into the outbox of hooks.
 	TellHooks(ds []HookDelivery) error

@@ -37,7 +37,7 @@ type UserAttributes struct {
 
 // Claim is a value that a user says is theirs.
 type Claim struct {
-	Kind  string `json:"kind"`  // email, phone, username
+	Kind  string `json:"kind"`  // email, phone, username; ldap, passkey
 	Value string `json:"value"` // canonical
 }
 

@@ -228,6 +228,9 @@ func printPlan(w io.Writer, p *admin.Plan) {
 			say("  %s", step)
 		}
 	}
+	for _, name := range p.MissingSecrets {
+		say("the secret %s is missing", name)
+	}
 	if n := p.Users.Losing; n > 0 {
 		say("%d users would lose their last way in", n)
 	}

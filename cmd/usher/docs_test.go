@@ -21,8 +21,6 @@ import (
 //	<!-- with the demo -->  the page is read with make run in another terminal
 //	<!-- not run: why -->
 
-var documented = []string{"README.md", "CONTRIBUTING.md", "docs/run.md", "docs/tenants.md", "docs/flow-api.md", "docs/admin-api.md", "docs/operate.md", "docs/users.md", "docs/hooks.md", "docs/authgear.md", "docs/self-service.md"}
-
 // demoCommand is what make run does.
 const demoCommand = "bin/usher serve --dev --database-url sqlite:var/dev/usher.db"
 
@@ -69,6 +67,22 @@ func scriptOf(text string) string {
 	return b.String()
 }
 
+// documented are all the pages there are.
+func documented(t *testing.T) []string {
+	t.Helper()
+	pages := []string{"README.md", "CONTRIBUTING.md"}
+	for _, pattern := range []string{"docs/*.md", "docs/decisions/*.md"} {
+		files, err := filepath.Glob(filepath.Join("..", "..", pattern))
+		if err != nil || len(files) == 0 {
+			t.Fatal(pattern, err)
+		}
+		for _, f := range files {
+			pages = append(pages, filepath.ToSlash(filepath.Join(filepath.Dir(pattern), filepath.Base(f))))
+		}
+	}
+	return pages
+}
+
 func TestDocumentation(t *testing.T) {
 	for _, tool := range []string{"bash", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -82,7 +96,7 @@ func TestDocumentation(t *testing.T) {
 	if !strings.Contains(makefile, "\t"+demoCommand+"\n") {
 		t.Errorf("make run doesn't run %s", demoCommand)
 	}
-	for _, page := range documented {
+	for _, page := range documented(t) {
 		t.Run(page, func(t *testing.T) {
 			text := readRoot(t, page)
 			for _, m := range regexp.MustCompile("(?m)(?:`|^ *)make ([a-z-]+)").FindAllStringSubmatch(text, -1) {

@@ -15,11 +15,14 @@ import (
 
 	"github.com/usher-id/usher/flowengine"
 	"github.com/usher-id/usher/flowengine/admin"
+	"github.com/usher-id/usher/flowengine/botcheck"
 	"github.com/usher-id/usher/flowengine/deliver"
 	"github.com/usher-id/usher/flowengine/hook"
+	"github.com/usher-id/usher/flowengine/ldap"
 	"github.com/usher-id/usher/flowengine/limit"
 	"github.com/usher-id/usher/graph"
 	"github.com/usher-id/usher/surface"
+	"github.com/usher-id/usher/surface/authflows"
 	"github.com/usher-id/usher/surface/flowapi"
 	"github.com/usher-id/usher/surface/pages"
 	"github.com/usher-id/usher/surface/selfservice"
@@ -99,7 +102,7 @@ func newApp(ctx context.Context, e *env, db *store.Store, h secret.HasherOptions
 	hasher := secret.NewHasher(h)
 	return &app{
 		store: db, master: master, hasher: hasher,
-		admin: &admin.Service{Store: db, Master: master, Hasher: hasher, Now: time.Now},
+		admin: &admin.Service{Store: db, Master: master, Hasher: hasher, Now: time.Now, Log: e.Log},
 	}, nil
 }
 
@@ -111,6 +114,8 @@ type metrics struct {
 	storage  *storage
 	graphql  *graphqlMetrics
 	hooks    *hook.Metrics
+	bots     *botcheck.Metrics
+	ldap     *ldap.Metrics
 }
 
 func newMetrics(s *serving) *metrics {
@@ -122,6 +127,8 @@ func newMetrics(s *serving) *metrics {
 		storage:  newStorage(r, s.RedisURL != ""),
 		graphql:  newGraphQLMetrics(r),
 		hooks:    hook.NewMetrics(r),
+		bots:     botcheck.NewMetrics(r),
+		ldap:     ldap.NewMetrics(r),
 	}
 }
 
@@ -171,10 +178,6 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 	}
 	closeWith(closeLimiter)
 	countDeeds(s.admin, m.engine)
-	s.admin.Log = e.Log
-	if s.admin.May, err = graph.May(); err != nil {
-		return nil, err
-	}
 	directory := tenant.NewDirectory(db, m.engine.DirectoryHooks(func(err error) {
 		e.Log.Warn("changes could not be followed; trying again", "error", err)
 	}), nil)
@@ -214,7 +217,7 @@ func newEngine(e *env, c *serveCmd, m *metrics, a *app, limiter limit.Limiter, d
 	a.admin.Messages, a.admin.Limiter = outbox, limiter
 	engine, err = flowengine.New(flowengine.Options{
 		Store: a.store, Directory: directory, Limiter: limiter, Master: a.master, Hasher: a.hasher, Metrics: m.engine, Log: e.Log,
-		Outbox: outbox, Hooks: a.admin.Hooks, PublicURL: e.Settings.flowURL, ForgetDue: a.admin.ForgetDue,
+		Outbox: outbox, Hooks: a.admin.Hooks, Bots: newBots(e, c, a, m), LDAP: newDirectories(e, c, a, m), PublicURL: e.Settings.flowURL, ForgetDue: a.admin.ForgetDue,
 	})
 	return engine, outbox, err
 }
@@ -248,7 +251,7 @@ func openLimiter(redisURL string, db *store.Store, h *health) (l limit.Limiter, 
 
 // countDeeds has the metrics hear of what admins do.
 func countDeeds(s *admin.Service, m *flowengine.Metrics) {
-	s.OnPublish = m.Published
+	s.OnPublish, s.OnCancel = m.Published, m.FlowCancelled
 	s.OnChange = func(d admin.Deed) {
 		m.SessionsRevoked(true, d.Revoked)
 		// A change that was refused owes the audit log nothing.
@@ -291,6 +294,9 @@ func newHandler(e *env, c *serveCmd, m *metrics, s *server, engine *flowengine.E
 	if err != nil {
 		return nil, err
 	}
+	if s.admin.May, err = graph.May(); err != nil {
+		return nil, err
+	}
 	complete := func(r *http.Request, token, password string) error {
 		by := admin.Actor{Kind: tenant.ActorNobody, IP: peer(r), RequestID: r.Header.Get("X-Request-Id")}
 		_, err := s.admin.CompleteSetup(r.Context(), by, token, password)
@@ -300,6 +306,7 @@ func newHandler(e *env, c *serveCmd, m *metrics, s *server, engine *flowengine.E
 	s.health.routes(mux, false)
 	mux.Handle("/", flows)
 	mux.Handle(pages.Path, pages.New(engine, options))
+	mountAt(mux, authflows.New(s.admin, options), authflows.Path, authflows.Path+"/")
 	mountAt(mux, selfservice.New(engine, options), selfservice.Paths...)
 	onAdminHost := func(path string, h http.Handler) {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
@@ -318,6 +325,7 @@ func newHandler(e *env, c *serveCmd, m *metrics, s *server, engine *flowengine.E
 	return mux, nil
 }
 
+// mountAt puts a door with more than one way in behind a mux.
 func mountAt(mux *http.ServeMux, h http.Handler, paths ...string) {
 	for _, path := range paths {
 		mux.Handle(path, h)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/usher-id/usher/flowengine/flow"
 	"github.com/usher-id/usher/flowengine/limit"
 	"github.com/usher-id/usher/tenant"
 )
@@ -155,7 +156,18 @@ func (s *Service) ResetLockout(ctx context.Context, a Actor, slug, userID string
 	if err != nil {
 		return nil, err
 	}
-	return u, s.Limiter.Unlock(ctx, u.TenantID, s.now(), limit.LockoutKey(userID))
+	subjects := []string{userID}
+	for i := range u.Identities {
+		if subject := flow.LDAPSubjectOf(&u.Identities[i]); subject != "" {
+			subjects = append(subjects, subject)
+		}
+	}
+	for _, subject := range subjects {
+		if err := s.Limiter.Unlock(ctx, u.TenantID, s.now(), limit.LockoutKey(subject)); err != nil {
+			return u, err
+		}
+	}
+	return u, nil
 }
 
 // dueBatch is how many users are forgotten in one go.

@@ -86,7 +86,7 @@ func (s *Service) Apply(ctx context.Context, a Actor, slug string, in Applicatio
 		return nil, err
 	}
 	done.SecretsChanged = secrets.names()
-	plan, err := s.plan(ctx, st, cfg)
+	plan, err := s.plan(ctx, st, cfg, in.Secrets)
 	if err != nil {
 		return nil, err
 	}
@@ -127,6 +127,7 @@ func (s *Service) SetSecret(ctx context.Context, a Actor, slug string, n NamedSe
 	} else {
 		known := *st.cfg // a provider may be in the draft alone, or in force alone
 		known.OAuthProviders = append(slices.Clip(known.OAuthProviders), st.published.OAuthProviders...)
+		known.LDAP.Servers = append(slices.Clip(known.LDAP.Servers), st.published.LDAP.Servers...)
 		known.Hooks.Endpoints = append(slices.Clip(known.Hooks.Endpoints), st.published.Hooks.Endpoints...)
 		sealed, err := s.sealSecrets(ctx, st.t, &known, []NamedSecret{n})
 		if err != nil || len(sealed) == 0 {
@@ -177,6 +178,8 @@ func secretNames(cfg *tenant.Config) []string {
 	for i := range cfg.OAuthProviders {
 		names = append(names, tenant.OAuthSecretName(cfg.OAuthProviders[i].Alias))
 	}
+	names = append(names, tenant.BotSecretName)
+	names = append(names, cfg.LDAP.SecretNames()...)
 	names = append(names, cfg.Hooks.SecretNames()...)
 	return append(names, tenant.MessagingSecrets()...)
 }

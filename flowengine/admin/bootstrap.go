@@ -191,11 +191,7 @@ func (s *Service) setupsOf(ctx context.Context, t *tenant.Tenant, userID string)
 }
 
 func (s *Service) openSetup(ctx context.Context, t *tenant.Tenant, name string) (*setup, error) {
-	sealed, err := s.Store.OpenSecret(ctx, t.ID, name)
-	if err != nil {
-		return nil, err
-	}
-	text, err := s.Master.Open(t, tenant.SecretTable, name, sealed)
+	text, err := s.Master.Kept(ctx, s.Store, t, name)
 	if err != nil {
 		return nil, err
 	}

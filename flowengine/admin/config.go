@@ -10,6 +10,7 @@ import (
 
 	"github.com/usher-id/usher/flowengine/deliver"
 	"github.com/usher-id/usher/flowengine/flow"
+	"github.com/usher-id/usher/flowengine/ldap"
 	"github.com/usher-id/usher/flowengine/passkey"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/document"
@@ -49,7 +50,7 @@ func Check(cfg *tenant.Config, hosts ...string) []tenant.Problem {
 
 func check(cfg *tenant.Config, hosts []string) (*flow.Program, []tenant.Problem) {
 	program, problems := flow.Compile(cfg)
-	return program, slices.Concat(tenant.CheckConfig(cfg), deliver.Check(cfg), passkey.Check(cfg, hosts), problems)
+	return program, slices.Concat(tenant.CheckConfig(cfg), deliver.Check(cfg), ldap.Check(cfg), passkey.Check(cfg, hosts), problems)
 }
 
 // revision is a configuration on its way to be the draft or the next version.

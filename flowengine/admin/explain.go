@@ -33,11 +33,14 @@ type SignInOutcome string
 
 // The outcomes.
 const (
-	Accepted SignInOutcome = "accepted" // the step took the input
-	Sent     SignInOutcome = "sent"     // a code or link was handed to delivery
-	Refused  SignInOutcome = "refused"
-	Approved SignInOutcome = "approved" // a link was followed and approved
-	Ended    SignInOutcome = "finished" // the user was let in
+	Accepted  SignInOutcome = "accepted" // the step took the input
+	Sent      SignInOutcome = "sent"     // a code or link was handed to delivery
+	Refused   SignInOutcome = "refused"
+	Approved  SignInOutcome = "approved"  // a link was followed and approved
+	Ended     SignInOutcome = "finished"  // the user was let in
+	Completed SignInOutcome = "complete"  // what the run made was used
+	Cancelled SignInOutcome = "cancelled" // by an admin
+	Expired   SignInOutcome = "expired"   // nobody went on with it
 )
 
 // ExplainSignIn says what happened under a support code that a user was shown.
@@ -54,36 +57,65 @@ func (s *Service) ExplainSignIn(ctx context.Context, slug, code string) (*Explan
 	if err != nil {
 		return nil, err
 	}
-	log, err := s.Store.AuditLog(ctx, t.ID, tenant.AuditFilter{Category: tenant.AuditSignIn, SupportCode: code}, tenant.Page{Limit: maxExplained})
+	var run *tenant.Run
+	if len(runs) > 0 {
+		run = runs[0]
+	}
+	x, err := s.explain(ctx, t.ID, code, run)
+	if err == nil && x.Run == nil && len(x.Events) == 0 {
+		return nil, tenant.ErrNotFound
+	}
+	return x, err
+}
+
+// explain joins what a run keeps, if there is one, with what the audit log has
+// under its support code.
+func (s *Service) explain(ctx context.Context, tenantID, code string, run *tenant.Run) (*Explanation, error) {
+	log, err := s.Store.AuditLog(ctx, tenantID, tenant.AuditFilter{Category: tenant.AuditSignIn, SupportCode: code}, tenant.Page{Limit: maxExplained})
 	if err != nil {
 		return nil, err
 	}
-	x := &Explanation{}
-	if len(runs) > 0 {
-		x.Run = runs[0]
+	x := &Explanation{Run: run}
+	if run != nil {
 		x.timeline()
 	}
 	for _, e := range log {
-		x.audited(e)
-	}
-	if x.Run == nil && len(x.Events) == 0 {
-		return nil, tenant.ErrNotFound
+		if run == nil || e.RunID == run.ID {
+			x.audited(e)
+		}
 	}
 	slices.SortStableFunc(x.Events, func(a, b SignInEvent) int { return a.At.Compare(b.At) })
 	return x, nil
 }
 
+// noSteps are the outcomes of the events that are no step.
+var noSteps = map[string]SignInOutcome{tenant.SentEvent: Sent, tenant.CompletedEvent: Completed, tenant.CancelledEvent: Cancelled}
+
 func (x *Explanation) timeline() {
+	cancelled := false
 	for _, e := range x.Run.Timeline {
-		outcome := Accepted
-		if e.Step == tenant.SentEvent {
-			outcome, e.Step = Sent, ""
+		event := SignInEvent{At: e.At, Outcome: Accepted, Step: e.Step, Method: e.Method}
+		if outcome, ok := noSteps[e.Step]; ok {
+			event.Outcome, event.Step = outcome, ""
 		}
-		x.Events = append(x.Events, SignInEvent{At: e.At, Outcome: outcome, Step: e.Step, Method: e.Method})
+		if event.Outcome == Completed {
+			x.ended()
+		}
+		cancelled = cancelled || event.Outcome == Cancelled
+		x.Events = append(x.Events, event)
 	}
-	if !x.Run.FinishedAt.IsZero() {
-		x.Events = append(x.Events, SignInEvent{At: x.Run.FinishedAt, Outcome: Ended})
+	switch x.Run.Status {
+	case tenant.RunFinished:
+		x.ended()
+	case tenant.RunCancelled:
+		if !cancelled {
+			x.Events = append(x.Events, SignInEvent{At: x.Run.ExpiresAt, Outcome: Expired})
+		}
 	}
+}
+
+func (x *Explanation) ended() {
+	x.Events = append(x.Events, SignInEvent{At: x.Run.FinishedAt, Outcome: Ended})
 }
 
 // audited adds what the audit log has beside the timeline.

@@ -61,7 +61,11 @@ func (s *Service) exportUser(w io.Writer, t *tenant.Tenant, u *tenant.UserRecord
 		if i.Kind == tenant.PasskeyKind { // it comes back with the passkey
 			continue
 		}
-		out.Identities = append(out.Identities, usherIdentity{Kind: i.Kind, Value: i.Shown, VerifiedAt: i.VerifiedAt, CreatedAt: i.CreatedAt})
+		id := usherIdentity{Kind: i.Kind, Value: i.Shown, VerifiedAt: i.VerifiedAt, CreatedAt: i.CreatedAt}
+		if i.Kind == tenant.LDAPKind {
+			id.Value, id.Shown = i.Value, i.Shown
+		}
+		out.Identities = append(out.Identities, id)
 	}
 	if hashes {
 		for i := range u.Authenticators {

@@ -246,11 +246,7 @@ func (s *Service) HookKeys(ctx context.Context, t *tenant.Tenant) ([]*KnownHookK
 			continue
 		}
 		seen[e.Name] = true
-		sealed, err := s.Store.OpenSecret(ctx, t.ID, name)
-		if err != nil {
-			return nil, err
-		}
-		plain, err := s.Master.Open(t, tenant.SecretTable, name, sealed)
+		plain, err := s.Master.Kept(ctx, s.Store, t, name)
 		if err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/base64"
@@ -119,7 +120,7 @@ func (i *importer) addIdentity(r *incoming, kind, raw string, n wanted) {
 	if !slices.Contains(i.cfg.Identifications.Enabled, kind) {
 		r.warn(n.place, "NotEnabled", "kept, but this tenant doesn't let users identify by %s", kind)
 	}
-	n.Shown = raw
+	n.Shown = cmp.Or(n.Shown, raw)
 	r.identities = append(r.identities, n)
 }
 

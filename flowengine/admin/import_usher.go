@@ -38,7 +38,8 @@ type usherUser struct {
 
 type usherIdentity struct {
 	Kind       string    `json:"kind"`
-	Value      string    `json:"value"`                // as the user wrote it
+	Value      string    `json:"value"`                // as the user wrote it; of ldap, what the directory knows them by
+	Shown      string    `json:"shown,omitempty"`      // of ldap: the name that the user gave
 	Verified   bool      `json:"verified,omitempty"`   // as of now
 	VerifiedAt time.Time `json:"verified_at,omitzero"` // or since when
 	CreatedAt  time.Time `json:"created_at,omitzero"`
@@ -89,6 +90,9 @@ func (i *importer) usherRecord(r *incoming, _ header, text json.RawMessage) {
 		}
 		id := wanted{place: fmt.Sprintf("/identities/%d/value", k)}
 		id.VerifiedAt, id.CreatedAt = since, n.CreatedAt
+		if n.Kind == tenant.LDAPKind {
+			id.Shown = n.Shown
+		}
 		i.addIdentity(r, n.Kind, n.Value, id)
 	}
 	seen := map[tenant.Claim]bool{}
@@ -110,7 +114,7 @@ func (i *importer) usherRecord(r *incoming, _ header, text json.RawMessage) {
 			tenant.PasskeyAuthenticator, recoveryCode, deviceToken, tenant.OldPassword,
 		}
 	} else {
-		r.kinds = []string{"email", "phone", "username"} // and not the identities of passkeys
+		r.kinds = []string{"email", "phone", "username", tenant.LDAPKind} // and not the identities of passkeys
 	}
 	r.addAttributes(&r.attributes.Standard, u.Standard, "/standard")
 	r.addAttributes(&r.attributes.Custom, u.Custom, "/custom")

@@ -19,6 +19,8 @@ type Plan struct {
 	Flows    []FlowChange      // derived flows included; none while there are problems
 	Problems []tenant.Problem  // while there are any it can't be published
 	Users    UserImpact
+
+	MissingSecrets []string // names of those that it can't work without, and that aren't there
 }
 
 // Empty says that publishing would change nothing.
@@ -56,19 +58,19 @@ func (s *Service) Plan(ctx context.Context, t *tenant.Tenant) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.plan(ctx, st, st.cfg)
+	return s.plan(ctx, st, st.cfg, nil)
 }
 
-func (s *Service) plan(ctx context.Context, st *standing, cfg *tenant.Config) (*Plan, error) {
+func (s *Service) plan(ctx context.Context, st *standing, cfg *tenant.Config, given []NamedSecret) (*Plan, error) {
 	p := &Plan{Tenant: st.t, Base: st.t.Version, Config: cfg, Changes: document.Diff(st.published, cfg)}
 	program, problems := check(cfg, st.t.Hosts)
 	p.Problems = problems
-	if len(problems) > 0 {
-		return p, nil
+	var err error
+	if p.MissingSecrets, err = s.missing(ctx, st.t, cfg, given); err != nil || len(problems) > 0 {
+		return p, err
 	}
 	before, _ := flow.Compile(st.published) // nil when an older Usher let it pass
 	p.Flows = flowChanges(before, program)
-	var err error
 	p.Users, err = s.impact(ctx, st, before, program)
 	return p, err
 }

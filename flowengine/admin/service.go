@@ -33,8 +33,9 @@ type Service struct {
 	Log *slog.Logger // nil for none
 
 	// For metrics; may be nil.
-	OnChange  func(Deed)                           // hears of every change that was tried
-	OnPublish func(by tenant.ActorKind, err error) // hears of every version that was made or refused
+	OnChange  func(Deed)                                       // hears of every change that was tried
+	OnPublish func(by tenant.ActorKind, err error)             // hears of every version that was made or refused
+	OnCancel  func(*tenant.Tenant, *tenant.Run, time.Duration) // hears of every run that was cancelled, and how long it went
 
 	touching sync.Map // ids of the keys whose last use is being written
 }
@@ -81,6 +82,7 @@ type change struct {
 	tenant.Tx
 	t        *tenant.Tenant
 	userID   string // whom it is done to
+	runID    string // to which run
 	detail   detail
 	revoked  int
 	platform bool      // the event stands in the admin tenant's log too
@@ -163,7 +165,7 @@ func (s *Service) record(a Actor, action string, c *change, platform *tenant.Ten
 	for _, id := range tenants {
 		err := c.Audit(&tenant.AuditEvent{
 			TenantID: id, ID: secret.NewID(), At: s.now(), Category: category(a), Action: action, Outcome: "success",
-			ActorKind: a.Kind, ActorID: a.ID, IP: a.IP, RequestID: a.RequestID, UserID: c.userID, Detail: text,
+			ActorKind: a.Kind, ActorID: a.ID, IP: a.IP, RequestID: a.RequestID, RunID: c.runID, UserID: c.userID, Detail: text,
 		})
 		if err != nil {
 			return err

@@ -145,7 +145,7 @@ func newIdentity(rules *tenant.LoginIDs, tenantID, userID string, n NewIdentity,
 
 // normalize is flow.NormalizeClaim with words for what isn't a login id at all.
 func normalize(rules *tenant.LoginIDs, kind, raw string) (tenant.Claim, error) {
-	if kind != "email" && kind != "phone" && kind != "username" {
+	if kind != "email" && kind != "phone" && kind != "username" && kind != tenant.LDAPKind {
 		return tenant.Claim{}, tenant.Invalidf("/kind", "enum", "there is no login id of kind %q", kind)
 	}
 	return flow.NormalizeClaim(rules, kind, raw)

@@ -69,6 +69,9 @@ func (p *Program) ways(s *tenant.Step) []map[string]any {
 			delivery := p.config.OTP.Of(m.kind)
 			show["otp_form"], show["channels"] = delivery.Form, delivery.Channels
 		}
+		if p.guarded(b) {
+			show["bot_protection"] = p.widget()
+		}
 		out = append(out, show)
 	}
 	return out

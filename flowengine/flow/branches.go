@@ -21,6 +21,9 @@ func options(c *Cursor, s *tenant.Step) (all []Option, branch []int, err error) 
 			return nil, nil, err
 		}
 		for _, o := range os {
+			if c.program.guarded(b) {
+				o.Show["bot_protection"] = c.program.widget()
+			}
 			all, branch = append(all, o), append(branch, i)
 		}
 	}
@@ -93,7 +96,13 @@ func choose(c *Cursor, s *tenant.Step, in *Answer, key string) (branch int, v Ve
 		return 0, v, notOffered(key, name, all)
 	}
 	c.method = name
-	v, err = methods[name].Take(c, s, &s.OneOf[branches[at]], all[at], in)
+	b := &s.OneOf[branches[at]]
+	if c.program.guarded(b) {
+		if err := c.human(in); err != nil {
+			return 0, v, err
+		}
+	}
+	v, err = methods[name].Take(c, s, b, all[at], in)
 	return branches[at], v, err
 }
 

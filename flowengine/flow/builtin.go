@@ -82,7 +82,9 @@ func (k *checker) deriveFrom(id string, d *derived) {
 	case id == idPasskey:
 		d.login = append(d.login, tenant.Branch{Identification: id, Steps: afterPasskey(cfg, known)})
 		return
-	case !methods[id].Proves(stepIdentify):
+	case methods[id].Proves(stepIdentify):
+		prove = known
+	default:
 		ways := primaryFor(cfg, id)
 		if len(ways) == 0 {
 			k.problem("/authenticators/primary", "NoPrimaryAuthenticator", "users who identify by %s need a primary authenticator", id)
@@ -241,6 +243,7 @@ func (k *checker) deriveOne(t tenant.FlowType, by []tenant.Branch, then ...tenan
 	ref := defaultOf(t)
 	if k.program.flows[ref] == nil && len(by) > 0 {
 		first := tenant.Step{Name: identified, Type: stepIdentify, OneOf: by}
-		k.program.flows[ref] = &tenant.Flow{Name: ref.Name, Steps: append([]tenant.Step{first}, then...)}
+		steps := protect(k.program.config, t, append([]tenant.Step{first}, then...), false)
+		k.program.flows[ref] = &tenant.Flow{Name: ref.Name, Steps: steps}
 	}
 }

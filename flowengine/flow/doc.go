@@ -20,6 +20,7 @@
 //	run.go         walks the tree                      (knows no step, no method)
 //	input.go       one answer of the client, key by key
 //	branches.go    what the steps with one_of share
+//	human.go       branches that bot protection guards
 //	step_*.go      one file per step type              (knows no method)
 //	id_*.go        one file per way to identify        (knows no step)
 //	auth_*.go      one file per way to authenticate    (knows no step)

@@ -10,10 +10,11 @@ import (
 )
 
 // users are the people of the fuzzed worlds.
-const users = `{"Signed":"u2","Proof":"pwd","Others":true,"Users":[
+const users = `{"Directory":{"office":[{"Username":"e","Password":"pw","ID":"e"},{"Username":"f","Password":"pw","ID":"f"}]},"Signed":"u2","Proof":"pwd","Others":true,"Users":[
  {"ID":"u9","Anonymous":true},
  {"ID":"u1","Claims":[{"kind":"email","value":"a@b.c"},{"kind":"phone","value":"+85298765432"},{"kind":"username","value":"ab"}],"Authenticators":[{"id":"a1","type":"primary_password","secret":"h:12345678"}]},
  {"ID":"u2","Claims":[{"kind":"email","value":"b@b.c"}],"Authenticators":[{"id":"a2","type":"primary_password","secret":"old:pw"}]},
+ {"ID":"u5","Claims":[{"kind":"ldap","value":"office:uid:ZQ"}]},
  {"ID":"u3","Claims":[{"kind":"email","value":"c@b.c"}]},
  {"ID":"u4","Claims":[{"kind":"email","value":"d@b.c"},{"kind":"passkey","value":"AAAA"}],"Authenticators":[{"id":"a4","type":"primary_passkey","secret":"{\"id\":\"AAAA\",\"public_key\":\"AA==\"}"}]}]}`
 
@@ -28,16 +29,21 @@ func FuzzStep(f *testing.F) {
 	f.Add("signup_login", `{"identification":"email","login_id":"x@b.c","authentication":"primary_password","new_password":"abcdefghi"}`)
 	f.Add("login", `{"identification":"select_account"}`)
 	f.Add("signup", `{"identification":"anonymous"}`)
+	f.Add("login", `{"identification":"ldap","server_name":"office","username":"e","password":"pw"}`)
+	f.Add("signup_login", `{"identification":"ldap","server_name":"office","username":"f","password":"pw"}`)
 	f.Add("promote", `{"identification":"email","login_id":"new@b.c","authentication":"primary_password","new_password":"abcdefghi"}`)
 	f.Add("promote", `{"identification":"anonymous"}`)
 	f.Add("reauth", `{"authentication":"primary_password","password":"pw"}`)
-	f.Add("account_recovery", "{\"identification\":\"email\",\"login_id\":\"a@b.c\"}\n{\"index\":0}\n{\"account_recovery_code\":\"1\",\"new_password\":\"abcdefghi\"}")
+	f.Add("account_recovery", "{\"identification\":\"email\",\"login_id\":\"a@b.c\",\"bot_protection\":{\"type\":\"cloudflare\",\"response\":\"human\"}}\n{\"index\":0}\n{\"account_recovery_code\":\"1\",\"new_password\":\"abcdefghi\"}")
 	f.Add("verification", "{\"identification\":\"email\",\"login_id\":\"a@b.c\"}\n{\"code\":\"1\"}")
 	f.Add("settings", `{"setting":"password","new_password":"abcdefghi"}`)
 	f.Add("settings", "{\"setting\":\"recovery_codes\"}\n{\"confirm_recovery_code\":true}\n\n{\"setting\":\"totp\",\"remove\":true}")
 	f.Add("signup_login", `[null,{"identification":{}},1e999]`)
 	cfg := tenant.DefaultConfig()
-	cfg.Identifications.Enabled = []string{idEmail, idPhone, idUsername, idOAuth, idAnonymous, idSelectAccount}
+	cfg.Identifications.Enabled = []string{idEmail, idPhone, idUsername, idOAuth, idLDAP, idAnonymous, idSelectAccount}
+	cfg.LDAP.Servers = []tenant.LDAPServer{{Name: "office", UserIDAttributeName: "uid"}}
+	cfg.BotProtection.Enabled, cfg.BotProtection.Provider.SiteKey = true, "site"
+	cfg.BotProtection.Requirements.AccountRecovery.Mode = tenant.BotAlways
 	cfg.OAuthProviders = []tenant.OAuthProvider{{Alias: "google", Type: "google"}}
 	p, problems := Compile(cfg)
 	if problems != nil {

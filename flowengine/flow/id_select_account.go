@@ -22,7 +22,9 @@ func (selectAccount) Options(c *Cursor, _ *tenant.Step, _ *tenant.Branch) ([]Opt
 	}
 	name := "" // of an anonymous user
 	if len(identities) > 0 {
-		name = c.mask(identities[0].Claim)
+		if name = c.mask(identities[0].Claim); identities[0].Kind == idLDAP {
+			name = identities[0].Shown
+		}
 	}
 	return []Option{{Show: map[string]any{"identification": idSelectAccount, "masked_display_name": name}}}, nil
 }

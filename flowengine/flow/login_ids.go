@@ -44,6 +44,8 @@ func normalize(rules *tenant.LoginIDs, kind, raw, location string) (tenant.Claim
 			value, ok = canonicalPhone(raw)
 		case idUsername:
 			value, ok = canonicalUsername(raw, rules.Username.CaseSensitive)
+		case idLDAP:
+			value, ok = raw, ldapForm.MatchString(raw)
 		}
 	}
 	if !ok {
@@ -56,6 +58,7 @@ func normalize(rules *tenant.LoginIDs, kind, raw, location string) (tenant.Claim
 var forms = map[string]string{
 	idEmail:    "e-mail address",
 	idPhone:    "phone number in E.164 form, such as +14155550123",
+	idLDAP:     "user of an LDAP server: the server, the attribute and what it holds in base64url, separated by colons",
 	idUsername: "username: letters, digits, '_', '-' and '.'",
 }
 

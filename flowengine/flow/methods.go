@@ -1,6 +1,10 @@
 package flow
 
-import "github.com/usher-id/usher/tenant"
+import (
+	"encoding/json"
+
+	"github.com/usher-id/usher/tenant"
+)
 
 // StepType is one kind of step.
 type StepType interface {
@@ -49,12 +53,13 @@ func (o Option) MarshalJSON() ([]byte, error) { return marshal(o.Show) }
 
 // Verdict is how a method answers an input it accepts.
 type Verdict struct {
-	Claim   tenant.Claim // who the user says they are, or what was set up
-	Shown   string       // the claim as the user wrote it
-	User    string       // whom the method knows it to be, without a claim
-	Also    []string     // what the claim may be kept as, besides its value
-	AMR     []string     // what was proved (RFC 8176)
-	Pending any          // when set, the conversation goes on, and this is remembered
+	Claim   tenant.Claim               // who the user says they are, or what was set up
+	Shown   string                     // the claim as the user wrote it
+	User    string                     // whom the method knows it to be, without a claim
+	Also    []string                   // what the claim may be kept as, besides its value
+	AMR     []string                   // what was proved (RFC 8176)
+	Profile map[string]json.RawMessage // attributes of a new user, by pointer
+	Pending any                        // when set, the conversation goes on, and this is remembered
 }
 
 // oneShot is part of a method that needs one answer.
@@ -92,6 +97,7 @@ const (
 	idUsername = "username"
 	idOAuth    = "oauth"
 	idPasskey  = tenant.PasskeyKind
+	idLDAP     = tenant.LDAPKind
 
 	idAnonymous     = "anonymous"
 	idSelectAccount = "select_account"
@@ -146,6 +152,7 @@ func init() { // the tables and what they name refer to each other
 		idUsername:        loginID{kind: idUsername},
 		idOAuth:           oauth{},
 		idPasskey:         usernameless{},
+		idLDAP:            ldap{},
 		idAnonymous:       anonymous{},
 		idSelectAccount:   selectAccount{},
 		primaryPassword:   password{name: primaryPassword, amr: []string{"pwd"}},
@@ -170,7 +177,8 @@ func init() { // the tables and what they name refer to each other
 // confined methods stand in flows of these types alone.
 var confined = map[string][]tenant.FlowType{
 	idAnonymous:     {tenant.Signup},
-	idPasskey:       {tenant.Login, tenant.SignupLogin, tenant.AccountRecovery}, // whoever signs up has none
+	idLDAP:          {tenant.Signup, tenant.Login, tenant.SignupLogin, tenant.Promote}, // the password isn't ours to reset
+	idPasskey:       {tenant.Login, tenant.SignupLogin, tenant.AccountRecovery},        // whoever signs up has none
 	idSelectAccount: {tenant.Login},
 }
 

@@ -70,7 +70,8 @@ type Cursor struct {
 	effects []Effect
 	trace   []Trace
 	hashed  bool
-	called  bool // a hook
+	called  bool // somebody outside
+	isHuman bool // shown in this request
 	method  string
 }
 

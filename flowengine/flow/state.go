@@ -98,6 +98,6 @@ type Trace struct {
 	StepType string        // of the step that took the input
 	Method   string        // the method that took it; "" when none did
 	Hashed   bool          // whether a password was hashed on the way
-	Called   bool          // whether a hook was asked on the way
+	Called   bool          // whether somebody outside was asked on the way: a hook, a directory, a provider
 	Reason   tenant.Reason // of the refusal; "" when it was accepted
 }

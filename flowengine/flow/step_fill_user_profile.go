@@ -2,6 +2,7 @@ package flow
 
 import (
 	"encoding/json"
+	"maps"
 
 	"github.com/usher-id/usher/tenant"
 )
@@ -110,11 +111,14 @@ func (c *Cursor) fillProfile(fields []tenant.ProfileField, in *Answer) error {
 	if len(causes) > 0 {
 		return tenant.ErrValidation.Says("the attributes do not fit").WithCauses(causes...)
 	}
-	if c.Draft.Profile == nil {
+	c.fill(got)
+	return nil
+}
+
+// fill drafts attributes, by pointer.
+func (c *Cursor) fill(attributes map[string]json.RawMessage) {
+	if c.Draft.Profile == nil && len(attributes) > 0 {
 		c.Draft.Profile = map[string]json.RawMessage{}
 	}
-	for at, v := range got {
-		c.Draft.Profile[at] = v
-	}
-	return nil
+	maps.Copy(c.Draft.Profile, attributes)
 }

@@ -66,6 +66,9 @@ func (identify) Take(c *Cursor, s *tenant.Step, in *Answer) error {
 	if err := c.claim(v, owner, s.OneOf[i].OnFailure); err != nil {
 		return err
 	}
+	if c.Draft.NewUser {
+		c.fill(v.Profile)
+	}
 	if err := c.hook(tenant.HookPostIdentified); err != nil {
 		return err
 	}
@@ -107,6 +110,9 @@ func (c *Cursor) claim(v Verdict, owner *tenant.Account, onFailure string) error
 			c.Draft.NewUser, c.User = true, c.NewID()
 		}
 		c.Draft.Identities = append(c.Draft.Identities, NewIdentity{v.Claim, UniqueKey(&c.Config().LoginIDs, v.Claim), v.Shown})
+		if len(v.AMR) > 0 {
+			c.prove(v.Claim)
+		}
 	case owner == nil && (onFailure == "error" || onFailure == "" && c.Config().Accounts.RevealUnknownUsers):
 		return tenant.ErrUserNotFound
 	case owner == nil:

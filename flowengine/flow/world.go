@@ -8,10 +8,11 @@ import (
 )
 
 // World is what a run may look at. It is made for one request, and none of its
-// verbs changes anything, but three: Allow, Right and TryCode count the asking. A guess
-// is paid for before it is looked at, and stays paid for when the input is
-// refused or the client goes back to an old state, so the count can be no part
-// of State and no Effect.
+// verbs changes anything here, but three: Allow, Right and TryCode count the
+// asking. (Human and Bind ask others, where a response is spent by it, and a wrong
+// password may be counted.) A guess is paid for before it is looked at, and stays
+// paid for when the input is refused or the client goes back to an old state, so
+// the count can be no part of State and no Effect.
 type World interface {
 	Now() time.Time
 	// Session is who is signed in on the device that asks; nil when nobody is.
@@ -76,6 +77,15 @@ type World interface {
 	// null removes one. tenant.ErrHookDisallowed, tenant.ErrHookUnavailable.
 	Hook(event tenant.HookEventType, user *tenant.HookUser, facts map[string]any) (map[string]json.RawMessage, error)
 
+	// Human checks the response of the widget that bot protection shows.
+	// tenant.ErrBotProtectionFailed, tenant.ErrBotProtectionUnavailable.
+	Human(response string) error
+	// Bind finds somebody in a directory of the tenant and proves them by their
+	// password (RFC 4513 section 5.1.3); nil when nobody is found and when the
+	// password is wrong, which takes as long. tenant.ErrUnavailable when the
+	// directory can't be asked.
+	Bind(server, username, password string) (*DirectoryUser, error)
+
 	// ProviderReady says whether an OAuth provider has its credentials.
 	ProviderReady(alias string) bool
 }
@@ -102,28 +112,35 @@ type Passkeys interface {
 	FinishAssertion(session, response json.RawMessage, p tenant.Passkey) (fresh tenant.Passkey, verified bool, err error)
 }
 
+// DirectoryUser is somebody in a directory.
+type DirectoryUser struct {
+	ID      []byte                     // what the attribute holds that they are known by
+	Profile map[string]json.RawMessage // standard attributes, by pointer
+}
+
 // Limit names a kind of try that is counted. Which buckets it fills, and how
 // large they are, is the tenant's configuration.
 type Limit string
 
 // The limits.
 const (
-	LimitSignup       Limit = "signup"
-	LimitAnonymous    Limit = "signup_anonymous"
-	LimitIdentify     Limit = "identify"
-	LimitPassword     Limit = "password"
-	LimitTOTP         Limit = "totp"
-	LimitPasskey      Limit = "passkey"
-	LimitRecoveryCode Limit = "recovery_code"
-	LimitCreate       Limit = "create_authenticator" // not a guess, and paid for all the same: it may cost a hash
-	LimitOTP          Limit = "otp"                  // a try at any one-time code
-	LimitSendEmail    Limit = "send_email"           // subject: the address
-	LimitSendSMS      Limit = "send_sms"             // subject: the number; WhatsApp counts here too
+	LimitSignup        Limit = "signup"
+	LimitAnonymous     Limit = "signup_anonymous"
+	LimitIdentify      Limit = "identify"
+	LimitPassword      Limit = "password"
+	LimitTOTP          Limit = "totp"
+	LimitPasskey       Limit = "passkey"
+	LimitRecoveryCode  Limit = "recovery_code"
+	LimitCreate        Limit = "create_authenticator" // not a guess, and paid for all the same: it may cost a hash
+	LimitBotProtection Limit = "bot_protection"
+	LimitOTP           Limit = "otp"        // a try at any one-time code
+	LimitSendEmail     Limit = "send_email" // subject: the address
+	LimitSendSMS       Limit = "send_sms"   // subject: the number; WhatsApp counts here too
 )
 
 // Limits are all of them.
 var Limits = []Limit{
-	LimitSignup, LimitAnonymous, LimitIdentify, LimitPassword, LimitTOTP, LimitPasskey, LimitRecoveryCode, LimitCreate, LimitOTP, LimitSendEmail, LimitSendSMS,
+	LimitSignup, LimitAnonymous, LimitIdentify, LimitPassword, LimitTOTP, LimitPasskey, LimitRecoveryCode, LimitCreate, LimitBotProtection, LimitOTP, LimitSendEmail, LimitSendSMS,
 }
 
 // Effect is something the caller must do with the new State, in one

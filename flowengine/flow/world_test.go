@@ -24,8 +24,9 @@ type world struct {
 		Keys           []string // of the claims; the value where there is none
 		Authenticators []tenant.Authenticator
 	}
-	Ready []string // providers with credentials
-	Hooks map[tenant.HookEventType]struct {
+	Ready     []string                                                   // providers with credentials
+	Directory map[string][]struct{ Username, Password, ID, Name string } // by server; null for one that is down
+	Hooks     map[tenant.HookEventType]struct {
 		Refuse string                     // the reason, to refuse with
 		Set    map[string]json.RawMessage // attributes, by pointer
 	}
@@ -97,6 +98,30 @@ func (w *world) Hook(event tenant.HookEventType, user *tenant.HookUser, facts ma
 		return nil, tenant.ErrHookDisallowed.With("reason", a.Refuse)
 	}
 	return w.Hooks[event].Set, nil
+}
+
+func (w *world) Human(response string) error {
+	switch response {
+	case "human":
+		return nil
+	case "down":
+		return tenant.ErrBotProtectionUnavailable
+	}
+	return tenant.ErrBotProtectionFailed
+}
+
+func (w *world) Bind(server, username, password string) (*DirectoryUser, error) {
+	if w.Directory[server] == nil {
+		return nil, tenant.ErrUnavailable
+	}
+	for _, p := range w.Directory[server] {
+		if strings.EqualFold(p.Username, strings.TrimSpace(username)) && p.Password == password {
+			w.proved = append(w.proved, p.ID)
+			name, _ := json.Marshal(p.Name)
+			return &DirectoryUser{ID: []byte(p.ID), Profile: map[string]json.RawMessage{"/name": name}}, nil
+		}
+	}
+	return nil, nil
 }
 
 // A hash is "h:" and the password, or "old:" and the password for a stale one.

@@ -95,11 +95,7 @@ func (k *keyring) load(ctx context.Context, t *tenant.Tenant, endpoint string) (
 }
 
 func (k *keyring) open(ctx context.Context, t *tenant.Tenant, name string) (outbound.Key, error) {
-	sealed, err := k.o.Store.OpenSecret(ctx, t.ID, name)
-	if err != nil {
-		return outbound.Key{}, err
-	}
-	plain, err := k.o.Master.Open(t, tenant.SecretTable, name, sealed)
+	plain, err := k.o.Master.Kept(ctx, k.o.Store, t, name)
 	if err != nil {
 		return outbound.Key{}, err
 	}

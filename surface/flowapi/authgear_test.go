@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/usher-id/usher/flowengine/admin"
+	"github.com/usher-id/usher/flowengine/limit"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/secret"
 )
@@ -110,7 +111,7 @@ func (h *house) projectUsersLogIn(x *tenant.Tenant) {
 func (h *house) admins() *admin.Service {
 	hasher := secret.NewHasher(secret.HasherOptions{})
 	h.t.Cleanup(hasher.Close)
-	return &admin.Service{Store: h.store, Master: h.master, Hasher: hasher, Now: h.now}
+	return &admin.Service{Store: h.store, Master: h.master, Hasher: hasher, Now: h.now, Limiter: limit.SQL(h.store.DB())}
 }
 
 func (h *house) importUsers(x *tenant.Tenant, format admin.Format, users io.Reader) {

@@ -18,6 +18,8 @@ const Name = "flowapi"
 // MaxInputs is how many inputs a batch may have.
 const MaxInputs = 32
 
+const maxURL = 2048 // bytes
+
 type api struct{ engine *flowengine.Engine }
 
 // New makes the door.
@@ -43,6 +45,7 @@ type createIn struct {
 	Input      json.RawMessage   `json:"input"`
 	BatchInput []json.RawMessage `json:"batch_input"`
 	Session    string            `json:"session"`
+	ReturnURL  string            `json:"return_url"`
 	URLQuery   string            `json:"url_query"` // of an OAuth authorization request; no such request can be made yet
 }
 
@@ -91,12 +94,31 @@ func (a *api) create(q *surface.Request, in *createIn) (*Out, error) {
 	default:
 		return nil, tenant.Invalidf("/session", "enum", "session is cookie or token")
 	}
+	if err := a.mayReturn(q, in.ReturnURL); err != nil {
+		return nil, err
+	}
 	client := q.Client(Name)
 	client.DeviceID = q.Device()
 	answer, err := a.engine.Start(q.Context(), q.Tenant, client, flowengine.Start{
-		Flow: tenant.FlowRef{Type: tenant.FlowType(in.Type), Name: in.Name}, Inputs: inputs, Session: kind,
+		Flow: tenant.FlowRef{Type: tenant.FlowType(in.Type), Name: in.Name}, Inputs: inputs, Session: kind, ReturnURL: in.ReturnURL,
 	})
 	return out(q, answer), err
+}
+
+// mayReturn refuses a URL that isn't one of the tenant's: records show it, and
+// whoever follows it from there must land where the tenant wants.
+func (a *api) mayReturn(q *surface.Request, to string) error {
+	if to == "" {
+		return nil
+	}
+	cfg, err := a.engine.Config(q.Context(), q.Tenant)
+	if err != nil {
+		return err
+	}
+	if len(to) > maxURL || !tenant.Returns(to, cfg.Web.ReturnURLs...) {
+		return tenant.Invalidf("/return_url", "enum", "return_url is not one of the tenant's web.return_urls, nor below one")
+	}
+	return nil
 }
 
 func (a *api) input(q *surface.Request, in *inputIn) (*Out, error) {

@@ -21,8 +21,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/usher-id/usher/flowengine"
+	"github.com/usher-id/usher/flowengine/botcheck"
 	"github.com/usher-id/usher/flowengine/deliver"
 	"github.com/usher-id/usher/flowengine/hook"
+	"github.com/usher-id/usher/flowengine/ldap"
 	"github.com/usher-id/usher/flowengine/limit"
 	"github.com/usher-id/usher/flowengine/outbound"
 	"github.com/usher-id/usher/surface"
@@ -61,6 +63,7 @@ type settings struct {
 
 	listeners int                               // at most; 0 for the usual
 	limiter   func(limit.Limiter) limit.Limiter // stands before the real one
+	patience  time.Duration                     // with providers and directories; 0 for the usual
 }
 
 func build(t *testing.T, url string, change ...func(*settings)) *house {
@@ -103,9 +106,14 @@ func build(t *testing.T, url string, change ...func(*settings)) *house {
 		Poll: 5 * time.Millisecond,
 	})
 	must(t, err)
+	guard := outbound.Guard{AllowPrivate: true}
+	bots := botcheck.New(botcheck.Options{
+		Secrets: h.store, Master: h.master, Guard: guard, Metrics: botcheck.NewMetrics(h.registry), Log: log, Timeout: o.patience,
+	})
+	directories := ldap.New(ldap.Options{Secrets: h.store, Master: h.master, Guard: guard, Metrics: ldap.NewMetrics(h.registry), Log: log, Timeout: o.patience})
 	h.engine, err = flowengine.New(flowengine.Options{
 		Store: h.store, Directory: directory, Limiter: o.limiter(limit.SQL(h.store.DB())), Master: h.master, Hasher: hasher,
-		Metrics: metrics, Log: log, Now: h.now, Outbox: noOutbox{}, Hooks: h.hooks,
+		Metrics: metrics, Log: log, Now: h.now, Outbox: noOutbox{}, Hooks: h.hooks, Bots: bots, LDAP: directories,
 		PublicURL: h.publicURL, MaxListeners: o.listeners,
 	})
 	must(t, err)
@@ -253,6 +261,16 @@ func (h *house) change(x *tenant.Tenant, fn func(tenant.Tx) error) {
 			ActorKind: tenant.ActorCLI, Detail: json.RawMessage(`{}`),
 		})
 	}))
+}
+
+// secret keeps a secret of the configuration.
+func (h *house) secret(x *tenant.Tenant, name, value string) {
+	h.t.Helper()
+	sealed, err := h.master.Seal(x, tenant.SecretTable, name, []byte(value))
+	must(h.t, err)
+	h.change(x, func(tx tenant.Tx) error {
+		return tx.PutSecret(x.ID, tenant.Secret{Name: name, UpdatedAt: h.now()}, sealed)
+	})
 }
 
 // user imports a user who logs in with a password. Login ids are kind:value.

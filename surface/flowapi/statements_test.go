@@ -52,13 +52,21 @@ func TestStatements(t *testing.T) {
 			}
 		}
 		session()
+		check("session check, the first", 2) // its run is complete
+		session()
 		check("session check", 1)
 		h.wait(2 * time.Minute)
 		session()
 		check("session check, touching", 2)
 		session()
 		check("session check", 1)
-
+		token = h.signIn(x, "a@example.com", "correct horse")
+		h.wait(2 * time.Minute)
+		h.counted()
+		session()
+		check("session check, the first and touching", 3)
+		session()
+		check("session check", 1)
 	})
 }
 

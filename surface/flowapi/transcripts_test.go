@@ -13,9 +13,11 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"github.com/usher-id/usher/flowengine/botcheck/bottest"
 	"github.com/usher-id/usher/flowengine/limit"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/secret"
+	"github.com/usher-id/usher/testenv"
 )
 
 // elsewhere are the transcripts that need a World made for them; what they are
@@ -124,6 +126,8 @@ type doorPlayer struct {
 
 	refusing bool // the transcript expects a refusal
 
+	bots *bottest.Provider // of bot protection; nil without it
+
 	session string // the cookie of who is signed in
 	trust   string // the cookie that the last remembered device got
 	device  string // and the one that is shown
@@ -158,8 +162,9 @@ func (p *doorPlayer) read(file, slug string) {
 	raw, err := os.ReadFile(file)
 	must(p.T, err)
 	var world struct {
-		Users []flowUser
-		Ready []string
+		Users     []flowUser
+		Ready     []string
+		Directory map[string][]flowPerson
 	}
 	configure := func(*tenant.Config) {}
 	for _, f := range txtar.Parse(raw).Files {
@@ -170,6 +175,11 @@ func (p *doorPlayer) read(file, slug string) {
 			configure = func(c *tenant.Config) {
 				c.PasswordPolicy = tenant.PasswordPolicy{MinimumLength: 8}
 				must(p.T, json.Unmarshal(f.Data, c))
+				if b := &c.BotProtection; b.Enabled {
+					p.bots = bottest.New(p.T, b.Provider.Type, "bot secret", b.Provider.SiteKey)
+					b.VerifyURL = p.bots.URL
+				}
+				p.directories(c, world.Directory)
 			}
 		case "run":
 			p.lines = strings.Split(string(f.Data), "\n")
@@ -177,6 +187,9 @@ func (p *doorPlayer) read(file, slug string) {
 	}
 	p.limits.set(0)
 	p.x = p.tenant(slug, configure)
+	if p.bots != nil {
+		p.secret(p.x, tenant.BotSecretName, "bot secret")
+	}
 	p.change(p.x, func(tx tenant.Tx) error {
 		for _, alias := range world.Ready {
 			if err := tx.PutSecret(p.x.ID, tenant.Secret{Name: tenant.OAuthSecretName(alias), UpdatedAt: p.house.now()}, []byte("sealed")); err != nil {
@@ -191,6 +204,26 @@ func (p *doorPlayer) read(file, slug string) {
 		}
 		return nil
 	})
+}
+
+// flowPerson is somebody in a directory of a transcript's world.
+type flowPerson struct{ Username, Password, ID, Name string }
+
+// directories puts the people of a world into a real directory, and the
+// configuration's servers there.
+func (p *doorPlayer) directories(c *tenant.Config, people map[string][]flowPerson) {
+	for i := range c.LDAP.Servers {
+		s := &c.LDAP.Servers[i]
+		if people[s.Name] == nil {
+			s.URL = "ldaps://127.0.0.1:1"
+			continue
+		}
+		d := testenv.LDAP(p.T, true)
+		s.URL, s.CACertificates, s.BaseDN = d.SecureURL, d.CA, d.BaseDN
+		for _, who := range people[s.Name] {
+			d.Person(who.Username, who.Password, nil)
+		}
+	}
 }
 
 // record is a user as the store has them.
@@ -384,6 +417,15 @@ func (p *doorPlayer) happens(n int, verb, rest string) {
 }
 
 func (p *doorPlayer) expand(s string) string {
+	if p.bots != nil {
+		p.bots.Fails(bottest.None)
+		if strings.Contains(s, `"response":"down"`) {
+			p.bots.Fails(bottest.Errs)
+		}
+		if strings.Contains(s, `"response":"human"`) {
+			s = strings.ReplaceAll(s, `"response":"human"`, `"response":"`+p.bots.Solve(p.x.Hosts[0])+`"`)
+		}
+	}
 	if strings.Contains(s, "$CODE") {
 		code := "000000" // of what nobody was sent
 		if m := p.message(p.x); m != nil && m.Code != "" {

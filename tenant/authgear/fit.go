@@ -176,7 +176,7 @@ var leaveOut = []string{"prompt_create_passkey", "terminate_other_sessions"}
 func (f *finding) partOfFlow() *node {
 	part := f.flow
 	switch f.Reason {
-	case document.UnknownKey, "NotHere", "NotOptional":
+	case document.UnknownKey, "NotHere", "NotOptional", "NoProvider":
 		part = f.node
 	case "UnknownMethod", "DuplicateBranch", "UnknownFlow", "CannotContinue":
 		part = f.entry("one_of")

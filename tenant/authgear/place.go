@@ -80,6 +80,19 @@ func (p place) list() place {
 	return p
 }
 
+// object is an object of our document, of those keys here that are called the
+// same there.
+func (p place) object(names ...string) *node {
+	out := graft(map[string]any{}, p.pointer)
+	for _, name := range names {
+		if from := p.key(name); from.given {
+			from.use()
+			out.put("/"+name, graft(from.value, from.pointer))
+		}
+	}
+	return out
+}
+
 // use says that all that stands here has its part in the result, or was noted.
 func (p place) use() { p.t.used[p.pointer] = true }
 

@@ -133,21 +133,13 @@ func (t *translation) providers(root place) {
 		if _, ok := p.value.(map[string]any); !ok {
 			continue
 		}
-		one := graft(map[string]any{}, p.pointer)
+		one := p.object("client_id", "app_type", "tenant", "policy", "discovery_document_endpoint", "key_id", "team_id", "account_id", "wechat_redirect_uris", "prompt")
 		typ, alias := p.key("type"), p.key("alias")
 		if !alias.given {
 			alias = typ
 		}
 		for name, from := range map[string]place{"type": typ, "alias": alias} {
 			if from.given {
-				from.use()
-				one.put("/"+name, graft(from.value, from.pointer))
-			}
-		}
-		for _, name := range []string{
-			"client_id", "app_type", "tenant", "policy", "discovery_document_endpoint", "key_id", "team_id", "account_id", "wechat_redirect_uris", "prompt",
-		} {
-			if from := p.key(name); from.given {
 				from.use()
 				one.put("/"+name, graft(from.value, from.pointer))
 			}

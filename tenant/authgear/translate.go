@@ -50,6 +50,8 @@ func Translate(doc []byte, check Check) (cfg *tenant.Config, untranslated, probl
 	t.identities(root)
 	t.loginIDs(root)
 	t.providers(root)
+	t.directories(root)
+	t.botProtection(root)
 	t.settings(root)
 	t.password(root)
 	t.verification(root)

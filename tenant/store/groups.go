@@ -18,6 +18,7 @@ const (
 	runLoad          group = "run_load" // with state and account
 	runStart         group = "run_start"
 	runMove          group = "run_move"
+	runComplete      group = "run_complete"
 	stateKeep        group = "state_keep"
 	sessionCheck     group = "session_check"
 	sessionOpen      group = "session_open"
@@ -49,6 +50,7 @@ const (
 	userRead    group = "user_read"
 	userWrite   group = "user_write"
 	runRead     group = "run_read"
+	runEnd      group = "run_end"
 	sessionRead group = "session_read"
 	sessionEnd  group = "session_end"
 	adminRead   group = "admin_read"
@@ -72,11 +74,11 @@ const (
 // Groups lists the groups of statements that Options.OnQuery hears of.
 func Groups() []string {
 	all := []group{
-		accountByClaim, accountByID, runLoad, runStart, runMove, stateKeep, sessionCheck, sessionOpen, sessionTouch, sessionRenew, secretUpdate, identityVerify,
+		accountByClaim, accountByID, runLoad, runStart, runMove, runComplete, stateKeep, sessionCheck, sessionOpen, sessionTouch, sessionRenew, secretUpdate, identityVerify,
 		factorRemove, attributesUpdate, userPromote,
 		codeRead, codeTry, codeWrite, messageClaim, messageRead, messageWrite,
 		hookClaim, hookRead, hookWrite,
-		keyCheck, keyTouch, errorRead, errorWrite, tenantRead, tenantWrite, configRead, configWrite, userRead, userWrite, runRead, sessionRead,
+		keyCheck, keyTouch, errorRead, errorWrite, tenantRead, tenantWrite, configRead, configWrite, userRead, userWrite, runRead, runEnd, sessionRead,
 		sessionEnd, adminRead, adminWrite, auditRead, auditWrite, auditSeal, purge, notify, schemaGroup, ping, rateLimit,
 		begin, commit, rollback,
 	}

@@ -43,7 +43,7 @@ func audited(s *Store, tenantID string, fn func(tenant.Tx) error) error {
 }
 
 var hot = []*statement{
-	selectAccountByClaim, selectAccount, loadState, insertRun, moveRun, insertState, insertSession, updateSecret, verifyIdentity, removeOfType, endSessions, renewSession,
+	selectAccountByClaim, selectAccount, loadState, insertRun, moveRun, completeRun, insertState, insertSession, updateSecret, verifyIdentity, removeOfType, endSessions, renewSession,
 	selectCode, selectCodeByLink, tryCode, approveCode, endCodes, useCode,
 	selectSession, touchSession, selectKey, touchKey, insertAudit,
 }

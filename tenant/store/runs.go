@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"strings"
 	"time"
 
@@ -170,6 +171,37 @@ func (s *Store) NoteRun(ctx context.Context, tenantID, runID, data string) error
 		err = tenant.ErrFlowNotFound
 	}
 	return err
+}
+
+var completeRun = &statement{runComplete, `UPDATE flow_run SET status = 'complete', timeline = timeline || ?
+	WHERE tenant_id = ? AND id = ? AND status = 'finished'`}
+
+// CompleteRun implements [tenant.RunStore]. The one event may stand over the
+// bound on timelines.
+func (s *Store) CompleteRun(ctx context.Context, tenantID, id string, now time.Time) error {
+	line := timeline([]tenant.RunEvent{{At: now, Step: tenant.CompletedEvent}})
+	_, err := s.alone(ctx, false, completeRun, line, tenantID, clean(id))
+	return err
+}
+
+// CancelRun implements [tenant.Tx].
+func (t *tx) CancelRun(tenantID, id string, now time.Time) (*tenant.Run, error) {
+	if !askable(id) {
+		return nil, tenant.ErrNotFound
+	}
+	line := timeline([]tenant.RunEvent{{At: now, Step: tenant.CancelledEvent}})
+	r, err := t.NewUpdate().Model((*runRow)(nil)).Set("status = ?", string(tenant.RunCancelled)).Set("timeline = timeline || ?", line).
+		Where("tenant_id = ? AND id = ? AND status IN ('new', 'pending')", tenantID, id).Exec(t.in(runEnd))
+	refused := t.one(r, err, tenant.ErrFlowFinished)
+	if refused != nil && !errors.Is(refused, tenant.ErrFlowFinished) {
+		return nil, refused
+	}
+	var row runRow
+	err = t.NewSelect().Model(&row).Where("r.tenant_id = ? AND r.id = ?", tenantID, id).Scan(t.in(runRead))
+	if err != nil {
+		return nil, t.found(err, tenant.ErrNotFound)
+	}
+	return row.pointer(), refused
 }
 
 // Run implements [tenant.RunStore].

@@ -37,8 +37,12 @@ func (r *sessionRow) noun() *tenant.Session {
 	}
 }
 
+// selectSession asks about the run as long as the session was never touched:
+// the first check completes the run, the first touch comes with it or after it.
 var selectSession = &statement{sessionCheck, `SELECT s.id, s.user_id, s.run_id, s.amr, s.authenticated_at, s.created_at,
 	s.last_seen_at, s.expires_at, s.idle_expires_at, s.ip, s.user_agent, s.revoked_at,
+	s.last_seen_at = s.created_at AND EXISTS (SELECT 1 FROM flow_run r
+		WHERE r.tenant_id = s.tenant_id AND r.id = s.run_id AND r.status = 'finished'),
 	u.state, u.disabled_reason, u.standard_attributes, u.custom_attributes, u.created_at, u.updated_at, u.anonymous,
 	u.disabled_until, u.deactivated_at, u.valid_from, u.valid_until, u.delete_at, u.anonymize_at, u.anonymized_at
 	FROM session s JOIN user_account u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
@@ -48,9 +52,10 @@ var selectSession = &statement{sessionCheck, `SELECT s.id, s.user_id, s.run_id, 
 func (s *Store) SessionByToken(ctx context.Context, tenantID, tokenHash string) (*tenant.Session, *tenant.User, error) {
 	n := sessionRow{TenantID: tenantID, TokenHash: tokenHash}
 	u := userRow{TenantID: tenantID}
+	unused := false
 	err := s.each(ctx, selectSession, func(rows *sql.Rows) error {
 		return rows.Scan(&n.ID, &n.UserID, &n.RunID, &n.AMR, &n.AuthenticatedAt, &n.CreatedAt,
-			&n.LastSeenAt, &n.ExpiresAt, &n.IdleExpiresAt, &n.IP, &n.UserAgent, &n.RevokedAt,
+			&n.LastSeenAt, &n.ExpiresAt, &n.IdleExpiresAt, &n.IP, &n.UserAgent, &n.RevokedAt, &unused,
 			&u.State, &u.DisabledReason, &u.StandardAttributes, &u.CustomAttributes, &u.CreatedAt, &u.UpdatedAt, &u.Anonymous,
 			&u.DisabledUntil, &u.DeactivatedAt, &u.ValidFrom, &u.ValidUntil, &u.DeleteAt, &u.AnonymizeAt, &u.AnonymizedAt)
 	}, tenantID, clean(tokenHash))
@@ -61,8 +66,24 @@ func (s *Store) SessionByToken(ctx context.Context, tenantID, tokenHash string) 
 		return nil, nil, tenant.ErrNotFound
 	}
 	u.ID = n.UserID
-	user := u.noun()
-	return n.noun(), &user, nil
+	user, session := u.noun(), n.noun()
+	session.Unused = unused
+	return session, &user, nil
+}
+
+// Session implements [tenant.SessionStore].
+func (s *Store) Session(ctx context.Context, tenantID, id string) (*tenant.Session, error) {
+	if !askable(id) {
+		return nil, tenant.ErrNotFound
+	}
+	ctx, cancel := s.within(ctx, sessionRead)
+	defer cancel()
+	var row sessionRow
+	err := s.read.NewSelect().Model(&row).Where("s.tenant_id = ? AND s.id = ?", tenantID, id).Scan(ctx)
+	if err != nil {
+		return nil, orRefuse(err, tenant.ErrNotFound)
+	}
+	return row.noun(), nil
 }
 
 // Sessions implements [tenant.SessionStore].

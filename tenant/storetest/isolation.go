@@ -235,6 +235,13 @@ func (p *possessions) reads(h *house, t string) map[string]func() (*tenant.Error
 			_, _, err := h.s.SessionByToken(ctx, t, p.session.TokenHash)
 			return tenant.ErrNotFound, err
 		},
+		"Session": func() (*tenant.Error, error) {
+			_, err := h.s.Session(ctx, t, p.session.ID)
+			return tenant.ErrNotFound, err
+		},
+		"CompleteRun": func() (*tenant.Error, error) {
+			return nil, h.s.CompleteRun(ctx, t, p.session.RunID, late)
+		},
 		"TouchSession": func() (*tenant.Error, error) { return nil, h.s.TouchSession(ctx, t, p.session.ID, late, late) },
 		"APIKeyByHash": func() (*tenant.Error, error) {
 			_, err := h.s.APIKeyByHash(ctx, t, p.key.Hash)
@@ -293,6 +300,7 @@ func (p *possessions) writes(h *house, t string) map[string]crossing {
 			}
 			return nil
 		}},
+		"CancelRun":    {tenant.ErrNotFound, func(tx tenant.Tx) error { _, err := tx.CancelRun(t, p.open.Run.ID, h.at); return err }},
 		"RevokeAPIKey": {tenant.ErrNotFound, func(tx tenant.Tx) error { _, err := tx.RevokeAPIKey(t, p.key.ID, h.at); return err }},
 	}
 }

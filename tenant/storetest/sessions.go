@@ -14,12 +14,18 @@ func testSessions(h *house) {
 	h.step("read", func(h *house) {
 		u := h.user(t.ID, email(word()))
 		s := h.signedIn(u)
+		byID, err := h.s.Session(h.ctx(), t.ID, s.ID)
+		h.must(err)
+		h.same(byID, s)
 		got, user, err := h.s.SessionByToken(h.ctx(), t.ID, s.TokenHash)
 		h.must(err)
+		s.Unused = true
 		h.same(got, s)
 		h.same(user, &u.User)
 		for _, unknown := range []string{"", "nothing", s.TokenHash + "\x00x"} {
 			_, _, err = h.s.SessionByToken(h.ctx(), t.ID, unknown)
+			h.refused(err, tenant.ErrNotFound)
+			_, err = h.s.Session(h.ctx(), t.ID, unknown)
 			h.refused(err, tenant.ErrNotFound)
 		}
 	})

@@ -29,6 +29,7 @@ func Run(t *testing.T, open func(t testing.TB) tenant.Store) {
 		{"runs", testRuns},
 		{"runs explained", testExplained},
 		{"runs known by id", testHeld},
+		{"how runs end", testEnds},
 		{"anonymous users", testAnonymous},
 		{"purge", testPurge},
 		{"codes", testCodes},
