@@ -161,9 +161,14 @@ type NewSession struct {
 // now is the present in the store's resolution.
 func (e *Engine) now() time.Time { return time.UnixMilli(e.clock().UnixMilli()).UTC() }
 
+// Program is the tenant's flows that are in force.
+func (e *Engine) Program(ctx context.Context, t *tenant.Tenant) (*flow.Program, error) {
+	return e.programs.of(ctx, t.ID, t.Version)
+}
+
 // Config is the tenant's configuration that is in force.
 func (e *Engine) Config(ctx context.Context, t *tenant.Tenant) (*tenant.Config, error) {
-	p, err := e.programs.of(ctx, t.ID, t.Version)
+	p, err := e.Program(ctx, t)
 	if err != nil {
 		return nil, err
 	}

@@ -214,6 +214,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputFixedCodeInput,
 		ec.unmarshalInputFlowBranchInput,
 		ec.unmarshalInputFlowInput,
+		ec.unmarshalInputFlowPresentationInput,
 		ec.unmarshalInputFlowRunFilter,
 		ec.unmarshalInputFlowStepInput,
 		ec.unmarshalInputHookDeliveryFilter,
@@ -1009,6 +1010,26 @@ func (ec *executionContext) childFields_FlowChange(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type FlowChange", field.Name)
 }
 
+func (ec *executionContext) childFields_FlowPresentation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "flow":
+		return ec.fieldContext_FlowPresentation_flow(ctx, field)
+	case "displayName":
+		return ec.fieldContext_FlowPresentation_displayName(ctx, field)
+	case "title":
+		return ec.fieldContext_FlowPresentation_title(ctx, field)
+	case "background":
+		return ec.fieldContext_FlowPresentation_background(ctx, field)
+	case "layout":
+		return ec.fieldContext_FlowPresentation_layout(ctx, field)
+	case "compatibilityMode":
+		return ec.fieldContext_FlowPresentation_compatibilityMode(ctx, field)
+	case "deniedAction":
+		return ec.fieldContext_FlowPresentation_deniedAction(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FlowPresentation", field.Name)
+}
+
 func (ec *executionContext) childFields_FlowRef(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "type":
@@ -1125,6 +1146,8 @@ func (ec *executionContext) childFields_Flows(ctx context.Context, field graphql
 		return ec.fieldContext_Flows_verificationFlows(ctx, field)
 	case "settingsFlows":
 		return ec.fieldContext_Flows_settingsFlows(ctx, field)
+	case "presentation":
+		return ec.fieldContext_Flows_presentation(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Flows", field.Name)
 }
@@ -8945,6 +8968,167 @@ func (ec *executionContext) fieldContext_FlowChange_steps(_ context.Context, fie
 	return graphql.NewScalarFieldContext("FlowChange", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _FlowPresentation_flow(ctx context.Context, field graphql.CollectedField, obj *tenant.FlowPresentation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FlowPresentation_flow(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Flow, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FlowPresentation_flow(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FlowPresentation", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _FlowPresentation_displayName(ctx context.Context, field graphql.CollectedField, obj *tenant.FlowPresentation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FlowPresentation_displayName(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DisplayName, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FlowPresentation_displayName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FlowPresentation", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _FlowPresentation_title(ctx context.Context, field graphql.CollectedField, obj *tenant.FlowPresentation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FlowPresentation_title(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Title, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FlowPresentation_title(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FlowPresentation", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _FlowPresentation_background(ctx context.Context, field graphql.CollectedField, obj *tenant.FlowPresentation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FlowPresentation_background(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Background, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FlowPresentation_background(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FlowPresentation", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _FlowPresentation_layout(ctx context.Context, field graphql.CollectedField, obj *tenant.FlowPresentation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FlowPresentation_layout(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Layout, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.FlowLayout) graphql.Marshaler {
+			return ec.marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐFlowLayout(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FlowPresentation_layout(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FlowPresentation", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _FlowPresentation_compatibilityMode(ctx context.Context, field graphql.CollectedField, obj *tenant.FlowPresentation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FlowPresentation_compatibilityMode(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CompatibilityMode, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FlowPresentation_compatibilityMode(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FlowPresentation", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _FlowPresentation_deniedAction(ctx context.Context, field graphql.CollectedField, obj *tenant.FlowPresentation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FlowPresentation_deniedAction(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DeniedAction, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.DeniedAction) graphql.Marshaler {
+			return ec.marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐDeniedAction(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FlowPresentation_deniedAction(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FlowPresentation", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _FlowRef_type(ctx context.Context, field graphql.CollectedField, obj *tenant.FlowRef) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -10100,6 +10284,38 @@ func (ec *executionContext) fieldContext_Flows_settingsFlows(_ context.Context, 
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Flow(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Flows_presentation(ctx context.Context, field graphql.CollectedField, obj *tenant.Flows) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Flows_presentation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Presentation, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []tenant.FlowPresentation) graphql.Marshaler {
+			return ec.marshalNFlowPresentation2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐFlowPresentationᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Flows_presentation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Flows",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_FlowPresentation(ctx, field)
 		},
 	}
 	return fc, nil
@@ -27666,6 +27882,79 @@ func (ec *executionContext) unmarshalInputFlowInput(ctx context.Context, obj any
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputFlowPresentationInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"flow", "displayName", "title", "background", "layout", "compatibilityMode", "deniedAction"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "flow":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("flow"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["flow"] = data
+		case "displayName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("displayName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["displayName"] = data
+		case "title":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("title"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["title"] = data
+		case "background":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("background"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["background"] = data
+		case "layout":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("layout"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["layout"] = data
+		case "compatibilityMode":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("compatibilityMode"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["compatibilityMode"] = data
+		case "deniedAction":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("deniedAction"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["deniedAction"] = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputFlowRunFilter(ctx context.Context, obj any) (FlowRunFilter, error) {
 	var it FlowRunFilter
 	if obj == nil {
@@ -30137,7 +30426,7 @@ func (ec *executionContext) unmarshalInputUpdateFlowsInput(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "lifetimeSeconds", "maxLifetimeSeconds", "signupFlows", "loginFlows", "signupLoginFlows", "reauthFlows", "accountRecoveryFlows", "promoteFlows", "verificationFlows", "settingsFlows"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "lifetimeSeconds", "maxLifetimeSeconds", "signupFlows", "loginFlows", "signupLoginFlows", "reauthFlows", "accountRecoveryFlows", "promoteFlows", "verificationFlows", "settingsFlows", "presentation"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -30250,6 +30539,13 @@ func (ec *executionContext) unmarshalInputUpdateFlowsInput(ctx context.Context, 
 				return it, err
 			}
 			it["settingsFlows"] = data
+		case "presentation":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("presentation"))
+			data, err := ec.unmarshalOFlowPresentationInput2ᚕmapᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["presentation"] = data
 		}
 	}
 	return it, nil
@@ -34582,6 +34878,74 @@ func (ec *executionContext) _FlowChange(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var flowPresentationImplementors = []string{"FlowPresentation"}
+
+func (ec *executionContext) _FlowPresentation(ctx context.Context, sel ast.SelectionSet, obj *tenant.FlowPresentation) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, flowPresentationImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("FlowPresentation")
+		case "flow":
+			out.Values[i] = ec._FlowPresentation_flow(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "displayName":
+			out.Values[i] = ec._FlowPresentation_displayName(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "title":
+			out.Values[i] = ec._FlowPresentation_title(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "background":
+			out.Values[i] = ec._FlowPresentation_background(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "layout":
+			out.Values[i] = ec._FlowPresentation_layout(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "compatibilityMode":
+			out.Values[i] = ec._FlowPresentation_compatibilityMode(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "deniedAction":
+			out.Values[i] = ec._FlowPresentation_deniedAction(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var flowRefImplementors = []string{"FlowRef"}
 
 func (ec *executionContext) _FlowRef(ctx context.Context, sel ast.SelectionSet, obj *tenant.FlowRef) graphql.Marshaler {
@@ -35032,6 +35396,11 @@ func (ec *executionContext) _Flows(ctx context.Context, sel ast.SelectionSet, ob
 			}
 		case "settingsFlows":
 			out.Values[i] = ec._Flows_settingsFlows(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "presentation":
+			out.Values[i] = ec._Flows_presentation(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -42525,6 +42894,31 @@ func (ec *executionContext) unmarshalNFlowInput2map(ctx context.Context, v any) 
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalNFlowPresentation2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐFlowPresentation(ctx context.Context, sel ast.SelectionSet, v tenant.FlowPresentation) graphql.Marshaler {
+	return ec._FlowPresentation(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNFlowPresentation2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐFlowPresentationᚄ(ctx context.Context, sel ast.SelectionSet, v []tenant.FlowPresentation) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNFlowPresentation2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐFlowPresentation(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNFlowPresentationInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputFlowPresentationInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNFlowRef2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐFlowRef(ctx context.Context, sel ast.SelectionSet, v tenant.FlowRef) graphql.Marshaler {
 	return ec._FlowRef(ctx, sel, &v)
 }
@@ -43963,6 +44357,40 @@ func (ec *executionContext) marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋt
 	return res
 }
 
+func (ec *executionContext) unmarshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐDeniedAction(ctx context.Context, v any) (tenant.DeniedAction, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := tenant.DeniedAction(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐDeniedAction(ctx context.Context, sel ast.SelectionSet, v tenant.DeniedAction) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐFlowLayout(ctx context.Context, v any) (tenant.FlowLayout, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := tenant.FlowLayout(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐFlowLayout(ctx context.Context, sel ast.SelectionSet, v tenant.FlowLayout) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐHookEventType(ctx context.Context, v any) (tenant.HookEventType, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := tenant.HookEventType(tmp)
@@ -45034,6 +45462,23 @@ func (ec *executionContext) unmarshalOFlowInput2ᚕmapᚄ(ctx context.Context, v
 	for i := range vSlice {
 		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
 		res[i], err = ec.unmarshalNFlowInput2map(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) unmarshalOFlowPresentationInput2ᚕmapᚄ(ctx context.Context, v any) ([]map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]map[string]any, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNFlowPresentationInput2map(ctx, vSlice[i])
 		if err != nil {
 			return nil, err
 		}

@@ -75,27 +75,38 @@ type Flows struct {
 	PromoteFlows         []Flow `json:"promote_flows,omitempty" jsonschema:"maxItems=50" jsonschema_description:"How anonymous users become full ones. A flow named default replaces the derived one."`
 	VerificationFlows    []Flow `json:"verification_flows,omitempty" jsonschema:"maxItems=50" jsonschema_description:"How anybody verifies an address of an account, without signing in. A flow named default replaces the derived one."`
 	SettingsFlows        []Flow `json:"settings_flows,omitempty" jsonschema:"maxItems=50" jsonschema_description:"How signed-in users change what is theirs. A flow named default replaces the derived one."`
+
+	Presentation []FlowPresentation `json:"presentation,omitempty" jsonschema:"maxItems=300" jsonschema_description:"How pages show single flows, derived ones too."`
 }
 
 // Of lists the tenant's own flows of one type.
 func (f *Flows) Of(t FlowType) []Flow {
+	if list := f.List(t); list != nil {
+		return *list
+	}
+	return nil
+}
+
+// List is where the tenant's own flows of one type stand; nil for an unknown
+// type.
+func (f *Flows) List(t FlowType) *[]Flow {
 	switch t {
 	case Signup:
-		return f.SignupFlows
+		return &f.SignupFlows
 	case Login:
-		return f.LoginFlows
+		return &f.LoginFlows
 	case SignupLogin:
-		return f.SignupLoginFlows
+		return &f.SignupLoginFlows
 	case Reauth:
-		return f.ReauthFlows
+		return &f.ReauthFlows
 	case AccountRecovery:
-		return f.AccountRecoveryFlows
+		return &f.AccountRecoveryFlows
 	case Promote:
-		return f.PromoteFlows
+		return &f.PromoteFlows
 	case Verify:
-		return f.VerificationFlows
+		return &f.VerificationFlows
 	case Settings:
-		return f.SettingsFlows
+		return &f.SettingsFlows
 	}
 	return nil
 }

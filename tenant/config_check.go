@@ -21,6 +21,7 @@ func CheckConfig(cfg *Config) []Problem {
 	checkTestMode(&cfg.TestMode, add)
 	checkHooks(&cfg.Hooks, add)
 	checkSelfService(cfg, add)
+	checkPresentation(&cfg.Flows, add)
 	if until := cfg.Authenticators.SecondaryGraceUntil; until != "" && cfg.Authenticators.Grace().IsZero() {
 		add("/authenticators/secondary_grace_until", "WrongForm", "want a time such as 2027-01-31T00:00:00Z (RFC 3339), or nothing")
 	}

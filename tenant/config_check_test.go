@@ -27,6 +27,9 @@ func TestCheckConfig(t *testing.T) {
 		{"flow lifetimes", func(c *tenant.Config) { c.Flows.MaxLifetimeSeconds = 60 }, "[/flows/max_lifetime_seconds OutOfOrder]"},
 		{"lockout", func(c *tenant.Config) { c.Lockout.MinimumSeconds, c.Lockout.MaximumSeconds = 61, 60 }, "[/lockout/minimum_seconds OutOfOrder]"},
 		{"session lifetimes", func(c *tenant.Config) { c.Sessions.LifetimeSeconds = 60 }, "[/sessions/idle_timeout_seconds OutOfOrder]"},
+		{"presentation", func(c *tenant.Config) {
+			c.Flows.Presentation = []tenant.FlowPresentation{{Flow: "login/default"}, {Flow: "signup/default"}, {Flow: "login/default"}, {Flow: "logout/default"}}
+		}, "[/flows/presentation/2/flow Duplicate /flows/presentation/3/flow UnknownFlowType]"},
 		{"origins", func(c *tenant.Config) {
 			c.Web.AllowedOrigins = []string{"https://app.example.com", "http://localhost:3000", "https://[::1]:8443",
 				"app.example.com", "https://app.example.com/", "https://app.example.com:443", "http://x:80", "https://App.example.com", "https://u@app.example.com",

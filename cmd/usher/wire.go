@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"github.com/usher-id/usher/surface"
 	"github.com/usher-id/usher/surface/authflows"
 	"github.com/usher-id/usher/surface/flowapi"
+	"github.com/usher-id/usher/surface/flowinstances"
 	"github.com/usher-id/usher/surface/pages"
 	"github.com/usher-id/usher/surface/selfservice"
 	"github.com/usher-id/usher/surface/setup"
@@ -322,7 +324,19 @@ func newHandler(e *env, c *serveCmd, m *metrics, s *server, engine *flowengine.E
 		onAdminHost("/graphiql/", surface.NewDoor("admin_ui", plainly, options).Raw(graph.GraphiQL()))
 	}
 	onAdminHost(setup.Path, surface.NewDoor("pages", plainly, options).Raw(setup.Handler(complete, e.Log)))
-	return mux, nil
+	return under(flowinstances.Base, flowinstances.New(engine, s.admin, options), mux), nil
+}
+
+// under serves what is below a path by a handler that no mux stands before: a mux
+// redirects paths that it would rather have otherwise.
+func under(path string, h, rest http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, path) {
+			h.ServeHTTP(w, r)
+			return
+		}
+		rest.ServeHTTP(w, r)
+	})
 }
 
 // mountAt puts a door with more than one way in behind a mux.

@@ -85,6 +85,31 @@ func (s *Service) EditSection(ctx context.Context, a Actor, slug, section string
 	})
 }
 
+// Amend puts in force what edit makes of the configuration in force; the draft
+// stays. edit is called again when somebody else was faster. What it refuses
+// with, ErrConfigInvalid, ErrLastWayIn, ErrVersionConflict.
+func (s *Service) Amend(ctx context.Context, a Actor, slug, message string, edit func(*tenant.Config) error) (*Edited, error) {
+	return s.revise(ctx, a, slug, revision{
+		action: "config.edit", publish: true, keepDraft: true, message: message,
+		want: func(st *standing) (*tenant.Config, error) {
+			text, _ := document.Encode(st.published)
+			cfg, err := load(text) // a copy
+			if err == nil {
+				err = edit(cfg)
+			}
+			if err != nil {
+				return nil, err
+			}
+			text, _ = document.Encode(cfg)
+			cfg, problems := document.Decode(text)
+			if len(problems) > 0 {
+				return nil, tenant.Problems(problems)
+			}
+			return cfg, nil
+		},
+	})
+}
+
 // Publish makes the draft the next version. ErrNotFound without a draft,
 // ErrConfigInvalid, ErrLastWayIn, ErrVersionConflict. A draft that changes
 // nothing is discarded and no version made.

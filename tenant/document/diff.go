@@ -273,7 +273,7 @@ func key(item any) string {
 	if !ok {
 		return fmt.Sprint(item)
 	}
-	for _, name := range []string{"alias", "name", "identification", "authentication", "type"} {
+	for _, name := range []string{"alias", "flow", "name", "identification", "authentication", "type"} {
 		if s := o.text(name); s != "" {
 			return s
 		}
@@ -301,6 +301,8 @@ func title(list place, item any, key string, i int) (words string, drop int) {
 		return fmt.Sprintf("%s %q", strings.ReplaceAll(strings.TrimSuffix(name, "s"), "_", " "), key), 2
 	case name == "oauth_providers":
 		return "OAuth provider " + key, 1
+	case name == "presentation":
+		return "presentation of " + key, 1
 	}
 	return key, 0
 }

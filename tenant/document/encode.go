@@ -47,6 +47,11 @@ func fillLists(v reflect.Value) {
 // it gives the same configuration.
 func YAML(cfg *tenant.Config) []byte {
 	text, _ := Encode(cfg)
+	return YAMLOf(text)
+}
+
+// YAMLOf writes a JSON text for people, in the same order.
+func YAMLOf(text []byte) []byte {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	root, err := yamlNode(d)

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/usher-id/usher/testenv"
+)
+
+const operatorKey = "8mUjv2CkNQ5bYxTzR4dWfH7sLpGa9eKq"
+
+// newKey makes an API key of a tenant.
+func newKey(t *testing.T, n *node, tenant, role string) string {
+	t.Helper()
+	_, port, _ := net.SplitHostPort(n.Listen)
+	query := fmt.Sprintf(`{"query":"mutation { createAPIKey(input: {tenant: \"%s\", name: \"a program\", role: %s}) { secret userErrors { message } } }"}`, tenant, role)
+	r := must(t, 200)(call("POST", "http://admin.localhost:"+port+"/graphql", map[string]string{"Authorization": "Bearer " + operatorKey}, query))
+	key, _ := at(r.JSON, "data.createAPIKey.secret").(string)
+	if key == "" {
+		t.Fatalf("no key: %s", r.Body)
+	}
+	return key
+}
+
+// notServed are the operations below the door's paths that it doesn't have: they
+// try policies, of which there are none, draw previews, list templates, or look into
+// a run.
+var notServed = regexp.MustCompile(`^(flows_inspector_get|policies_all_(test_create|cache_.*|types_list)|stages_all_(types_list|user_settings_list)|stages_prompt_prompts_preview_create|stages_email_templates_list)$`)
+
+// The published client, unmodified, calls every operation that the door claims,
+// and each answer is what the client's own schema says.
+func TestFlowInstancesClient(t *testing.T) {
+	schema := filepath.Join(strings.TrimSpace(testenv.Node(t, "testdata/modules.cjs")), "@goauthentik/api/schema.yml")
+	testenv.Databases(t, func(t *testing.T, databaseURL string) {
+		environ := append(dev(t, databaseURL), "USHER_BOOTSTRAP_API_KEY="+operatorKey)
+		n := serveNode(t, environ)
+		usher(t, environ, unlimited, "tenant", "apply", "demo", "-")
+		usher(t, environ, "", "tenant", "create", "other", "--host", "other.localhost")
+
+		const base = "/api/v3"
+		c := readContract(t, schema, base)
+		_, port, _ := net.SplitHostPort(c.between(t, n.Listen, base).Listener.Addr().String())
+		_, direct, _ := net.SplitHostPort(n.Listen)
+		t.Log(testenv.Node(t, "testdata/flowinstances.cjs",
+			"BASE=http://demo.localhost:"+port, "OTHER=http://other.localhost:"+port, "ADMIN=http://admin.localhost:"+direct, "OPERATOR="+operatorKey,
+			"VIEWER="+newKey(t, n, "demo", "VIEWER"), "EDITOR="+newKey(t, n, "demo", "EDITOR"), "FOREIGN="+newKey(t, n, "other", "OWNER")))
+
+		served := regexp.MustCompile(`^/(flows/|policies/(all|bindings)/|managed/blueprints/import/|stages/(all|identification|password|authenticator/(validate|static|webauthn)|prompt|email|deny|user_(write|login|logout)|consent)/)`)
+		var missed []string
+		for _, p := range c.paths {
+			for _, o := range c.at("paths", p.path) {
+				id, _ := object(o)["operationId"].(string)
+				if id != "" && served.MatchString(p.path) && !notServed.MatchString(id) && c.called[id] == 0 {
+					missed = append(missed, id)
+				}
+			}
+		}
+		slices.Sort(missed)
+		if len(missed) > 0 {
+			t.Errorf("not called, or not answered as documented: %s", strings.Join(missed, ", "))
+		}
+	})
+}
+
+// What the seed prints is what we answer, at the path that it prints.
+func TestFlowInstancesSeed(t *testing.T) {
+	text := readRoot(t, "surface/flowinstances/testdata/authentik-flows-instances-retrieve.txt")
+	var examples []map[string]any
+	for _, printed := range regexp.MustCompile(`(?ms)^\{$.*?^\}$`).FindAllString(text, -1) {
+		var example map[string]any
+		if err := json.Unmarshal([]byte(printed), &example); err != nil {
+			t.Fatal(err)
+		}
+		examples = append(examples, example)
+	}
+	if len(examples) != 3 {
+		t.Fatalf("%d examples", len(examples))
+	}
+	n := serveNode(t, append(dev(t, testenv.SQLite(t)), "USHER_BOOTSTRAP_API_KEY="+operatorKey), "--trusted-proxies", "127.0.0.1")
+	path := regexp.MustCompile(`GET(/api/\S+)`).FindStringSubmatch(text)[1]
+	get := func(slug, key string, status int) any {
+		return must(t, status)(call("GET", n.demo(strings.Replace(path, ":slug", slug, 1)), map[string]string{"Authorization": "Bearer " + key}, "")).JSON
+	}
+	for i, got := range []any{get("login-default", operatorKey, 200), get("not.a.slug", operatorKey, 400), get("login-default", "nonsense", 403)} {
+		for key, want := range examples[i] {
+			if key == "non_field_errors" { // it is about a field
+				continue
+			}
+			if have, ok := object(got)[key]; !ok || fmt.Sprintf("%T", have) != fmt.Sprintf("%T", want) {
+				t.Errorf("example %d: %s is %v, such as %v", i, key, have, want)
+			}
+		}
+	}
+	// A slash more or less is no other path, and nobody is led elsewhere.
+	for _, p := range []string{"/api/v3/flows/instances/login-default", "/api/v3//flows//instances/login-default//"} {
+		must(t, 200)(call("GET", n.demo(p), map[string]string{"Authorization": "Bearer " + operatorKey}, ""))
+	}
+	must(t, 204)(call("POST", n.demo("/api/v3//flows/instances/cache_clear"), map[string]string{"Authorization": "Bearer " + operatorKey}, ""))
+	must(t, 405)(call("DELETE", n.demo("/api/v3/flows/instances/"), map[string]string{"Authorization": "Bearer " + operatorKey}, ""))
+	must(t, 404)(call("GET", n.demo("/api/v3/core/users/"), map[string]string{"Authorization": "Bearer " + operatorKey}, ""))
+	// The run is kept in a cookie of this host alone, out of reach of scripts.
+	began := must(t, 200)(call("GET", n.demo("/api/v3/flows/executor/default-authentication-flow/?query="), map[string]string{"X-Forwarded-Proto": "https"}, ""))
+	if kept := strings.Join(began.Header.Values("Set-Cookie"), "\n"); !regexp.MustCompile(`(?m)^__Host-usher_flow=login-default:authflowstate_\w{32}; Path=/; HttpOnly; Secure; SameSite=Lax$`).MatchString(kept) {
+		t.Errorf("cookies: %s", kept)
+	}
+	metrics := must(t, 200)(call("GET", "http://"+n.Metrics+"/metrics", nil, ""))
+	if !strings.Contains(string(metrics.Body), `surface="flowinstances"`) {
+		t.Error("the metrics don't know the door")
+	}
+}
