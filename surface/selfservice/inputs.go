@@ -2,7 +2,6 @@ package selfservice
 
 import (
 	"encoding/json"
-	"maps"
 	"slices"
 	"strings"
 
@@ -94,23 +93,6 @@ func with(pairs ...any) flow.Input {
 	return in
 }
 
-// readers read what a form says to what the engine asks, by the shape of its
-// data. They take what they read out of the form.
-var readers = map[string]func(p *page, data map[string]any, in form) ([]flow.Input, error){
-	"identification_data":               (*page).readIdentity,
-	"authentication_data":               (*page).readFactor,
-	"create_authenticator_data":         (*page).readNewFactor,
-	"verify_oob_otp_data":               (*page).readCode,
-	"account_recovery_verify_code_data": (*page).readCode,
-	"create_totp_data":                  (*page).readTOTP,
-	"view_recovery_code_data":           (*page).readSeen,
-	"fill_user_profile_data":            (*page).readProfile,
-	"new_password_data":                 (*page).readNewPassword,
-	"reset_password_data":               (*page).readNewPassword,
-	"change_setting_data":               (*page).readSetting,
-	"terminate_other_sessions_data":     (*page).readEndOthers,
-}
-
 // passing are the steps that are answered without asking anybody.
 var passing = map[string]func(data map[string]any) flow.Input{
 	"account_recovery_select_destination_data": func(map[string]any) flow.Input { return with("index", 0) },
@@ -133,7 +115,12 @@ func (f *held) names(in form) bool {
 	case login:
 		return in.text("identifier") != "" && !f.note.Refresh && f.note.AAL != aal2
 	case registration:
-		return slices.ContainsFunc(slices.Collect(maps.Keys(traitInputs)), func(id string) bool { return in.text("traits."+id) != "" })
+		other := f.asks() == "verify_oob_otp_data" && in.chosen() == methodPassword // than the way that was begun
+		for id := range traitInputs {
+			if name := "traits." + id; in.text(name) != "" && (other || in.text(name) != f.note.Values[name]) {
+				return true
+			}
+		}
 	case recovery, verification:
 		to := in.text("email")
 		return to != "" && to != f.note.Values["email"]

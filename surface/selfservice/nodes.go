@@ -68,20 +68,27 @@ type page struct {
 
 func (p *page) add(ns ...node) { p.nodes = append(p.nodes, ns...) }
 
-// drawers draw what the engine asks for, by the shape of its data.
-var drawers = map[string]func(p *page, data map[string]any){
-	"identification_data":               (*page).identify,
-	"authentication_data":               (*page).factors,
-	"create_authenticator_data":         (*page).factors,
-	"verify_oob_otp_data":               (*page).code,
-	"account_recovery_verify_code_data": (*page).code,
-	"create_totp_data":                  (*page).newTOTP,
-	"view_recovery_code_data":           (*page).recoveryCodes,
-	"fill_user_profile_data":            (*page).profile,
-	"new_password_data":                 (*page).newPassword,
-	"reset_password_data":               (*page).newPassword,
-	"change_setting_data":               (*page).settings,
-	"terminate_other_sessions_data":     (*page).endOthers,
+// shape is one sort of thing that the engine asks: how a page asks it, and how a
+// form answers. A reader takes what it reads out of the form.
+type shape struct {
+	draw func(p *page, data map[string]any)
+	read func(p *page, data map[string]any, in form) ([]flow.Input, error)
+}
+
+// shapes are all that this dialect has words for, by the type of the action's data.
+var shapes = map[string]shape{
+	"identification_data":               {(*page).identify, (*page).readIdentity},
+	"authentication_data":               {(*page).factors, (*page).readFactor},
+	"create_authenticator_data":         {(*page).factors, (*page).readNewFactor},
+	"verify_oob_otp_data":               {(*page).code, (*page).readCode},
+	"account_recovery_verify_code_data": {(*page).code, (*page).readCode},
+	"create_totp_data":                  {(*page).newTOTP, (*page).readTOTP},
+	"view_recovery_code_data":           {(*page).recoveryCodes, (*page).readSeen},
+	"fill_user_profile_data":            {(*page).profile, (*page).readProfile},
+	"new_password_data":                 {(*page).newPassword, (*page).readNewPassword},
+	"reset_password_data":               {(*page).newPassword, (*page).readNewPassword},
+	"change_setting_data":               {(*page).settings, (*page).readSetting},
+	"terminate_other_sessions_data":     {(*page).endOthers, (*page).readEndOthers},
 }
 
 func (p *page) draw() error {
@@ -95,13 +102,14 @@ func (p *page) draw() error {
 	if f.kind == settings {
 		p.state = showForm
 	}
-	switch shape := f.asks(); {
+	asked, known := shapes[f.asks()]
+	switch {
 	case f.finished():
 		p.finished()
 	case f.kind == recovery && f.resets():
 		p.passed()
-	case drawers[shape] != nil:
-		drawers[shape](p, f.at.Action.Data)
+	case known:
+		asked.draw(p, f.at.Action.Data)
 	default:
 		return errNoWay
 	}

@@ -216,11 +216,11 @@ func (c *call) move(f *held, in form) (*flowengine.Answer, error) {
 
 // read reads a form for what the flow asks.
 func (p *page) read(in form) ([]flow.Input, error) {
-	reader := readers[p.flow.asks()]
-	if reader == nil {
+	asked, known := shapes[p.flow.asks()]
+	if !known {
 		return nil, errNoWay
 	}
-	return reader(p, p.flow.at.Action.Data, in)
+	return asked.read(p, p.flow.at.Action.Data, in)
 }
 
 // goesOn reads what a form says beyond what was asked so far; nil when somebody
