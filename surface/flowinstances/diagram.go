@@ -24,7 +24,7 @@ type drawing struct{ strings.Builder }
 // edge is where an arrow begins, and what stands at it.
 type edge struct{ from, words string }
 
-func (d *drawing) line(format string, args ...any) { fmt.Fprintf(d, format+"\n", args...) }
+func (d *drawing) line(format string, args ...any) { _, _ = fmt.Fprintf(d, format+"\n", args...) }
 
 func (d *drawing) join(from []edge, to string) {
 	for _, e := range from {
