@@ -173,19 +173,40 @@ func (b *Browser) Do(method string, params, result any) {
 // Open goes to a page and waits until it is loaded.
 func (b *Browser) Open(url string) {
 	b.t.Helper()
+	b.loads(url, func() {
+		b.t.Helper()
+		var page struct{ ErrorText string }
+		b.Do("Page.navigate", map[string]any{"url": url}, &page)
+		if page.ErrorText != "" {
+			b.t.Fatalf("%s: %s", url, page.ErrorText)
+		}
+	})
+}
+
+// Leave runs an expression that leads to another page, such as a click, and
+// waits until that is loaded.
+func (b *Browser) Leave(expression string) {
+	b.t.Helper()
+	b.loads(expression, func() {
+		b.t.Helper()
+		if err := b.Run(expression, nil); err != nil {
+			b.t.Fatalf("%s: %v", expression, err)
+		}
+	})
+}
+
+// loads waits until the page is loaded that do leads to.
+func (b *Browser) loads(what string, do func()) {
+	b.t.Helper()
 	loaded := make(chan struct{})
 	b.mu.Lock()
 	b.events["Page.loadEventFired"] = loaded
 	b.mu.Unlock()
-	var page struct{ ErrorText string }
-	b.Do("Page.navigate", map[string]any{"url": url}, &page)
-	if page.ErrorText != "" {
-		b.t.Fatalf("%s: %s", url, page.ErrorText)
-	}
+	do()
 	select {
 	case <-loaded:
 	case <-time.After(browserPatience):
-		b.t.Fatalf("%s doesn't load", url)
+		b.t.Fatalf("%s doesn't load", what)
 	}
 }
 

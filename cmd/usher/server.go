@@ -102,3 +102,10 @@ func under(path string, h, rest http.Handler) http.Handler {
 		rest.ServeHTTP(w, r)
 	})
 }
+
+// mountAt puts a door with more than one way in behind a mux.
+func mountAt(mux *http.ServeMux, h http.Handler, paths ...string) {
+	for _, path := range paths {
+		mux.Handle(path, h)
+	}
+}

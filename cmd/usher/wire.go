@@ -26,6 +26,7 @@ import (
 	"github.com/usher-id/usher/surface/flowapi"
 	"github.com/usher-id/usher/surface/flowinstances"
 	"github.com/usher-id/usher/surface/pages"
+	"github.com/usher-id/usher/surface/selfservice"
 	"github.com/usher-id/usher/surface/setup"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/secret"
@@ -306,9 +307,8 @@ func newHandler(e *env, c *serveCmd, m *metrics, s *server, engine *flowengine.E
 	s.health.routes(mux, false)
 	mux.Handle("/", flows)
 	mux.Handle(pages.Path, pages.New(engine, options))
-	records := authflows.New(s.admin, options)
-	mux.Handle(authflows.Path, records)
-	mux.Handle(authflows.Path+"/", records)
+	mountAt(mux, authflows.New(s.admin, options), authflows.Path, authflows.Path+"/")
+	mountAt(mux, selfservice.New(engine, options), selfservice.Paths...)
 	onAdminHost := func(path string, h http.Handler) {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			if t, err := directory.ByHost(r.Context(), r.Host); err != nil || t.Slug != tenant.AdminSlug {

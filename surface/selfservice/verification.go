@@ -1,0 +1,62 @@
+package selfservice
+
+import (
+	"strings"
+
+	"github.com/usher-id/usher/tenant"
+)
+
+// openLink is where a link in a message leads: it fills the code in, on the page
+// of the browser that has opened it, and verifies nothing. Mail scanners come
+// here too.
+func (a *api) openLink(c *call) (any, error) {
+	f, err := c.look(verification, c.param("flow"))
+	switch code := c.param("code"); {
+	case err != nil:
+		return nil, err
+	case code == "":
+		return nil, tenant.Invalidf("/code", "required", "the link has no code")
+	case f.over():
+		return nil, c.errExpired(f)
+	default:
+		if f.note.Values == nil {
+			f.note.Values = map[string]string{}
+		}
+		f.note.Values["code"] = code[:min(len(code), maxKept)]
+	}
+	if f.note.Type == typeBrowser {
+		c.renewCSRF()
+		f.note.CSRF = csrfHash(c.csrf())
+	}
+	if err := c.remember(f); err != nil {
+		return nil, err
+	}
+	if c.page {
+		return see(c.pageOf(f)), nil
+	}
+	return c.document(f)
+}
+
+// finished draws a flow that has come to its end.
+func (p *page) finished() {
+	p.state = passedChallenge
+	switch p.flow.kind {
+	case verification:
+		p.messages = []*text{say(verifiedEmail)}
+		if strings.HasPrefix(p.flow.note.Values["email"], "+") {
+			p.messages = []*text{say(verifiedPhone)}
+		}
+		p.goOn(p.after(p.flow.run.ReturnURL))
+	case settings:
+		p.state = success
+		p.messages = []*text{say(saved)}
+	}
+}
+
+// goOn draws the link by which the user goes on.
+func (p *page) goOn(to string) {
+	p.method, p.action = "GET", to
+	p.add(node{Type: "a", Group: methodCode, Messages: []*text{}, Meta: meta{say(labelContinue)}, Attributes: map[string]any{
+		"id": "continue", "href": to, "title": say(labelContinue), "node_type": "a",
+	}})
+}
