@@ -98,12 +98,8 @@ func (e *Engine) keep(ctx context.Context, m *move, moved bool) (*Answer, error)
 	if err := e.store.Commit(ctx, c); err != nil {
 		return nil, err
 	}
-	if s.Done { // the finished run is the event; SealAudit chains it
-		if s.Ref.Type.SignsIn() || s.Ref.Type == tenant.AccountRecovery { // the others prove no way in
-			m.world.forgive(s.User)
-		}
-		e.metrics.Audited(tenant.AuditSignIn, time.Since(begun), nil)
-		e.unsealed.Store(true)
+	if s.Done {
+		e.finished(m, time.Since(begun))
 	}
 	if opened.session != nil {
 		e.metrics.sessionsCreated.Inc()
@@ -118,6 +114,17 @@ func (e *Engine) keep(ctx context.Context, m *move, moved bool) (*Answer, error)
 		Token: token, RunID: run.ID, Flow: run.Flow, Action: m.result.Action, Kind: run.SessionKind,
 		Session: opened.session, DeviceToken: opened.device, program: m.world.program, state: *s,
 	}, nil
+}
+
+// finished is what follows from a run that has ended well: the run itself is the
+// event, which SealAudit chains.
+func (e *Engine) finished(m *move, took time.Duration) {
+	s := &m.result.State
+	if s.Ref.Type.SignsIn() || s.Ref.Type == tenant.AccountRecovery { // the others prove no way in
+		m.world.forgive(s.User)
+	}
+	e.metrics.Audited(tenant.AuditSignIn, took, nil)
+	e.unsealed.Store(true)
 }
 
 // events are what a move adds to the timeline of its run: the inputs that were

@@ -120,18 +120,16 @@ func (e *Engine) create(m *move, c *tenant.Commit, f flow.Create) error {
 	if f.NewPassword != "" {
 		m.replacePassword(c, before, f.NewPassword)
 	}
-	if len(f.Profile) > 0 {
-		merged, err := flow.FillProfile(attributes, f.Profile)
-		if err != nil {
-			return err
-		}
-		if c.User != nil {
-			c.User.Attributes = merged
-		} else {
-			c.Attributes = &merged
-		}
+	if len(f.Profile) == 0 {
+		return nil
 	}
-	return nil
+	merged, err := flow.FillProfile(attributes, f.Profile)
+	if c.User != nil {
+		c.User.Attributes = merged
+	} else {
+		c.Attributes = &merged
+	}
+	return err
 }
 
 // replacePassword gives the user a new password and remembers the old one, as

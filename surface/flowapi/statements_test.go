@@ -74,6 +74,7 @@ func TestStatements(t *testing.T) {
 		check("settings, finishes", 5)
 		h.signIn(x, "a@example.com", "correct horse")
 		token = h.signIn(x, "a@example.com", "correct horse")
+		session()
 		h.counted()
 		h.settings(x, token, obj{"setting": "password", "new_password": "battery staple"}).asks("finished")
 		check("settings, a new password", 9) // it ends remembered devices and other sessions
