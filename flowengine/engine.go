@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -227,23 +226,6 @@ func (e *Engine) start(ctx context.Context, m *move, s Start) (*Answer, error) {
 	return e.keep(ctx, m, len(s.Inputs) > 0)
 }
 
-// signedIn finds who is signed in on the device that asks, for the flows that
-// are about that; "" when nobody is, and for the others.
-func (e *Engine) signedIn(ctx context.Context, m *move, program *flow.Program) (string, error) {
-	if m.client.SessionToken == "" || !program.AboutSession(m.run.Flow) {
-		return "", nil
-	}
-	s, _, err := e.CheckSession(ctx, m.tenant, m.client.SessionToken)
-	if errors.Is(err, tenant.ErrUnauthenticated) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	m.world.session = s
-	return s.UserID, nil
-}
-
 // Submit answers what a state asks for, with one input or several in order. On
 // a refusal nothing has moved; the answer beside it says where the run stands,
 // and is nil when there is no such run.
@@ -308,14 +290,11 @@ func (e *Engine) step(ctx context.Context, m *move, program *flow.Program, s flo
 		return nil, tenant.ErrFlowFinished
 	}
 	user, err := e.signedIn(ctx, m, program)
-	about := m.run.Flow.Type.NeedsSession()
-	switch {
-	case err != nil:
+	if err == nil {
+		err = m.mine(&s)
+	}
+	if err != nil {
 		return nil, err
-	case about && user == "":
-		return nil, tenant.ErrFlowNotAllowed.Says("whoever began this flow is no longer signed in")
-	case about && user != s.User:
-		return nil, tenant.ErrDifferentUser
 	}
 	if m.again {
 		m.result, err = program.Start(m.world, s.Ref, user, inputs...)
@@ -347,6 +326,9 @@ func (e *Engine) Get(ctx context.Context, t *tenant.Tenant, c Client, token stri
 }
 
 func (e *Engine) show(m *move, program *flow.Program, s flow.State, token string) (*Answer, error) {
+	if err := m.mine(&s); err != nil {
+		return nil, err
+	}
 	action, err := program.Show(m.world, s)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/usher-id/usher/flowengine/flow"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/secret"
 )
@@ -58,6 +59,37 @@ func (e *Engine) complete(ctx context.Context, t *tenant.Tenant, s *tenant.Sessi
 		e.log.WarnContext(ctx, "run not completed", "tenant", t.Slug, "run", s.RunID, "err", err)
 	}
 	return err == nil
+}
+
+// signedIn finds who is signed in on the device that asks, for the flows that
+// are about that; "" when nobody is, and for the others.
+func (e *Engine) signedIn(ctx context.Context, m *move, program *flow.Program) (string, error) {
+	if m.client.SessionToken == "" || !program.AboutSession(m.run.Flow) {
+		return "", nil
+	}
+	s, _, err := e.CheckSession(ctx, m.tenant, m.client.SessionToken)
+	if errors.Is(err, tenant.ErrUnauthenticated) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	m.world.session = s
+	return s.UserID, nil
+}
+
+// mine refuses a run that is about who is signed in to anybody else: they may
+// neither move it nor see what it shows.
+func (m *move) mine(s *flow.State) error {
+	switch session := m.world.session; {
+	case !m.run.Flow.Type.NeedsSession() || s.Done:
+		return nil
+	case session == nil:
+		return tenant.ErrFlowNotAllowed.Says("whoever began this flow is no longer signed in")
+	case session.UserID != s.User:
+		return tenant.ErrDifferentUser
+	}
+	return nil
 }
 
 // touchEvery is how old the note of a session's last use may grow: a minute,

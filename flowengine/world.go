@@ -7,6 +7,7 @@ import (
 	"crypto/sha512"
 	"crypto/subtle"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/usher-id/usher/flowengine/flow"
@@ -16,7 +17,7 @@ import (
 )
 
 // world is what a run may look at, for one request. It remembers the accounts
-// that it has read, so that no step reads one again.
+// and the login ids that it has read, so that no step reads them again.
 type world struct {
 	ctx     context.Context // of the request, as long as which it lives
 	engine  *Engine
@@ -26,15 +27,16 @@ type world struct {
 	client  *Client
 	now     time.Time
 	known   map[string]*tenant.Account // by user; nil for nobody
-	run     string                     // the run's id
-	session *tenant.Session            // who is signed in; nil for nobody
-	locking []tried                    // tries that lock out, should they stay failed
+	claims  map[string][]tenant.Identity
+	run     string          // the run's id
+	session *tenant.Session // who is signed in; nil for nobody
+	locking []tried         // tries that lock out, should they stay failed
 }
 
 func (e *Engine) world(ctx context.Context, m *move, program *flow.Program) *world {
 	return &world{
 		ctx: ctx, engine: e, tenant: m.tenant, program: program, config: program.Config(), client: m.client, now: m.now, run: m.run.ID,
-		known: map[string]*tenant.Account{},
+		known: map[string]*tenant.Account{}, claims: map[string][]tenant.Identity{},
 	}
 }
 
@@ -103,7 +105,14 @@ func (w *world) Issuer() string { return w.tenant.PrimaryHost() }
 func (w *world) Random(n int) []byte { return secret.Random(n) }
 
 func (w *world) Identities(user string) ([]tenant.Identity, error) {
-	return w.engine.store.IdentitiesOf(w.ctx, w.tenant.ID, user)
+	if known, ok := w.claims[user]; ok {
+		return slices.Clone(known), nil // callers mark in theirs what becomes verified
+	}
+	identities, err := w.engine.store.IdentitiesOf(w.ctx, w.tenant.ID, user)
+	if err == nil {
+		w.claims[user] = slices.Clone(identities)
+	}
+	return identities, err
 }
 
 func (w *world) Seal(authenticator, plain string) (string, error) {

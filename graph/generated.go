@@ -101,6 +101,7 @@ type MutationResolver interface {
 	UpdateLdap(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateRecovery(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateAccounts(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
+	UpdateAccountLinking(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateFlows(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateSessions(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
 	UpdateLimits(ctx context.Context, input map[string]any) (*EditConfigPayload, error)
@@ -196,6 +197,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputBotProviderInput,
 		ec.unmarshalInputBotRequirementInput,
 		ec.unmarshalInputBotRequirementsInput,
+		ec.unmarshalInputBranchLinkingInput,
 		ec.unmarshalInputCreateAPIKeyInput,
 		ec.unmarshalInputCreateTenantInput,
 		ec.unmarshalInputCreateUserInput,
@@ -222,9 +224,13 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputIdentityInput,
 		ec.unmarshalInputImportUsersInput,
 		ec.unmarshalInputLDAPServerInput,
+		ec.unmarshalInputLinkingClaimInput,
+		ec.unmarshalInputLinkingOverrideInput,
+		ec.unmarshalInputLoginIDLinkingInput,
 		ec.unmarshalInputMessageFilter,
 		ec.unmarshalInputMessageHookInput,
 		ec.unmarshalInputMessageTemplateInput,
+		ec.unmarshalInputOAuthLinkingInput,
 		ec.unmarshalInputOAuthProviderInput,
 		ec.unmarshalInputOTPDeliveryInput,
 		ec.unmarshalInputPasswordHashingInput,
@@ -262,6 +268,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputTestHookInput,
 		ec.unmarshalInputTestPasswordInput,
 		ec.unmarshalInputTwilioAccountInput,
+		ec.unmarshalInputUpdateAccountLinkingInput,
 		ec.unmarshalInputUpdateAccountsInput,
 		ec.unmarshalInputUpdateAuthenticatorsInput,
 		ec.unmarshalInputUpdateBotProtectionInput,
@@ -440,6 +447,16 @@ func (ec *executionContext) childFields_APIKeyEdge(ctx context.Context, field gr
 		return ec.fieldContext_APIKeyEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type APIKeyEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_AccountLinking(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "oauth":
+		return ec.fieldContext_AccountLinking_oauth(ctx, field)
+	case "loginId":
+		return ec.fieldContext_AccountLinking_loginId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AccountLinking", field.Name)
 }
 
 func (ec *executionContext) childFields_Accounts(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -628,6 +645,16 @@ func (ec *executionContext) childFields_BotRequirements(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type BotRequirements", field.Name)
 }
 
+func (ec *executionContext) childFields_BranchLinking(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "oauth":
+		return ec.fieldContext_BranchLinking_oauth(ctx, field)
+	case "loginId":
+		return ec.fieldContext_BranchLinking_loginId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BranchLinking", field.Name)
+}
+
 func (ec *executionContext) childFields_Change(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "pointer":
@@ -666,6 +693,8 @@ func (ec *executionContext) childFields_Config(ctx context.Context, field graphq
 		return ec.fieldContext_Config_recovery(ctx, field)
 	case "accounts":
 		return ec.fieldContext_Config_accounts(ctx, field)
+	case "accountLinking":
+		return ec.fieldContext_Config_accountLinking(ctx, field)
 	case "flows":
 		return ec.fieldContext_Config_flows(ctx, field)
 	case "sessions":
@@ -992,6 +1021,8 @@ func (ec *executionContext) childFields_FlowBranch(ctx context.Context, field gr
 		return ec.fieldContext_FlowBranch_botProtection(ctx, field)
 	case "onFailure":
 		return ec.fieldContext_FlowBranch_onFailure(ctx, field)
+	case "accountLinking":
+		return ec.fieldContext_FlowBranch_accountLinking(ctx, field)
 	case "steps":
 		return ec.fieldContext_FlowBranch_steps(ctx, field)
 	}
@@ -1394,6 +1425,26 @@ func (ec *executionContext) childFields_Limits(ctx context.Context, field graphq
 	return nil, fmt.Errorf("no field named %q was found under type Limits", field.Name)
 }
 
+func (ec *executionContext) childFields_LinkingClaim(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "pointer":
+		return ec.fieldContext_LinkingClaim_pointer(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LinkingClaim", field.Name)
+}
+
+func (ec *executionContext) childFields_LinkingOverride(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_LinkingOverride_name(ctx, field)
+	case "action":
+		return ec.fieldContext_LinkingOverride_action(ctx, field)
+	case "loginFlow":
+		return ec.fieldContext_LinkingOverride_loginFlow(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LinkingOverride", field.Name)
+}
+
 func (ec *executionContext) childFields_Lockout(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "maxAttempts":
@@ -1418,6 +1469,20 @@ func (ec *executionContext) childFields_Lockout(ctx context.Context, field graph
 		return ec.fieldContext_Lockout_recoveryCode(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Lockout", field.Name)
+}
+
+func (ec *executionContext) childFields_LoginIDLinking(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_LoginIDLinking_name(ctx, field)
+	case "key":
+		return ec.fieldContext_LoginIDLinking_key(ctx, field)
+	case "userProfile":
+		return ec.fieldContext_LoginIDLinking_userProfile(ctx, field)
+	case "action":
+		return ec.fieldContext_LoginIDLinking_action(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LoginIDLinking", field.Name)
 }
 
 func (ec *executionContext) childFields_LoginIDs(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -1564,6 +1629,22 @@ func (ec *executionContext) childFields_Messaging(ctx context.Context, field gra
 		return ec.fieldContext_Messaging_templates(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Messaging", field.Name)
+}
+
+func (ec *executionContext) childFields_OAuthLinking(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_OAuthLinking_name(ctx, field)
+	case "alias":
+		return ec.fieldContext_OAuthLinking_alias(ctx, field)
+	case "oauthClaim":
+		return ec.fieldContext_OAuthLinking_oauthClaim(ctx, field)
+	case "userProfile":
+		return ec.fieldContext_OAuthLinking_userProfile(ctx, field)
+	case "action":
+		return ec.fieldContext_OAuthLinking_action(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OAuthLinking", field.Name)
 }
 
 func (ec *executionContext) childFields_OAuthProvider(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3178,6 +3259,20 @@ func (ec *executionContext) field_Mutation_testPassword_args(ctx context.Context
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_updateAccountLinking_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (map[string]any, error) {
+			return ec.unmarshalNUpdateAccountLinkingInput2map(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_updateAccounts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -4291,6 +4386,70 @@ func (ec *executionContext) fieldContext_APIKeyEdge_node(_ context.Context, fiel
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_APIKey(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AccountLinking_oauth(ctx context.Context, field graphql.CollectedField, obj *tenant.AccountLinking) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AccountLinking_oauth(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OAuth, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []tenant.OAuthLinking) graphql.Marshaler {
+			return ec.marshalNOAuthLinking2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐOAuthLinkingᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AccountLinking_oauth(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AccountLinking",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_OAuthLinking(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AccountLinking_loginId(ctx context.Context, field graphql.CollectedField, obj *tenant.AccountLinking) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AccountLinking_loginId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LoginID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []tenant.LoginIDLinking) graphql.Marshaler {
+			return ec.marshalNLoginIDLinking2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLoginIDLinkingᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AccountLinking_loginId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AccountLinking",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LoginIDLinking(ctx, field)
 		},
 	}
 	return fc, nil
@@ -5796,6 +5955,70 @@ func (ec *executionContext) fieldContext_BotRequirements_oobOtpSms(_ context.Con
 	return fc, nil
 }
 
+func (ec *executionContext) _BranchLinking_oauth(ctx context.Context, field graphql.CollectedField, obj *tenant.BranchLinking) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BranchLinking_oauth(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OAuth, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []tenant.LinkingOverride) graphql.Marshaler {
+			return ec.marshalNLinkingOverride2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLinkingOverrideᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BranchLinking_oauth(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BranchLinking",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LinkingOverride(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _BranchLinking_loginId(ctx context.Context, field graphql.CollectedField, obj *tenant.BranchLinking) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BranchLinking_loginId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LoginID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []tenant.LinkingOverride) graphql.Marshaler {
+			return ec.marshalNLinkingOverride2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLinkingOverrideᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BranchLinking_loginId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BranchLinking",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LinkingOverride(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Change_pointer(ctx context.Context, field graphql.CollectedField, obj *document.Change) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6249,6 +6472,38 @@ func (ec *executionContext) fieldContext_Config_accounts(_ context.Context, fiel
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Accounts(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Config_accountLinking(ctx context.Context, field graphql.CollectedField, obj *OwnedConfig) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Config_accountLinking(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AccountLinking, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.AccountLinking) graphql.Marshaler {
+			return ec.marshalNAccountLinking2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐAccountLinking(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Config_accountLinking(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Config",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AccountLinking(ctx, field)
 		},
 	}
 	return fc, nil
@@ -8856,6 +9111,38 @@ func (ec *executionContext) _FlowBranch_onFailure(ctx context.Context, field gra
 }
 func (ec *executionContext) fieldContext_FlowBranch_onFailure(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("FlowBranch", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _FlowBranch_accountLinking(ctx context.Context, field graphql.CollectedField, obj *tenant.Branch) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FlowBranch_accountLinking(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AccountLinking, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *tenant.BranchLinking) graphql.Marshaler {
+			return ec.marshalOBranchLinking2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBranchLinking(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_FlowBranch_accountLinking(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "FlowBranch",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BranchLinking(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _FlowBranch_steps(ctx context.Context, field graphql.CollectedField, obj *tenant.Branch) (ret graphql.Marshaler) {
@@ -12408,6 +12695,98 @@ func (ec *executionContext) fieldContext_Limits_sendSmsPerTenant(_ context.Conte
 	return fc, nil
 }
 
+func (ec *executionContext) _LinkingClaim_pointer(ctx context.Context, field graphql.CollectedField, obj *tenant.LinkingClaim) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LinkingClaim_pointer(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Pointer, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LinkingClaim_pointer(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LinkingClaim", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LinkingOverride_name(ctx context.Context, field graphql.CollectedField, obj *tenant.LinkingOverride) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LinkingOverride_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LinkingOverride_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LinkingOverride", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LinkingOverride_action(ctx context.Context, field graphql.CollectedField, obj *tenant.LinkingOverride) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LinkingOverride_action(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Action, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.LinkingAction) graphql.Marshaler {
+			return ec.marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLinkingAction(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LinkingOverride_action(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LinkingOverride", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LinkingOverride_loginFlow(ctx context.Context, field graphql.CollectedField, obj *tenant.LinkingOverride) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LinkingOverride_loginFlow(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LoginFlow, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LinkingOverride_loginFlow(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LinkingOverride", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _Lockout_maxAttempts(ctx context.Context, field graphql.CollectedField, obj *tenant.Lockout) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -12636,6 +13015,107 @@ func (ec *executionContext) _Lockout_recoveryCode(ctx context.Context, field gra
 }
 func (ec *executionContext) fieldContext_Lockout_recoveryCode(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Lockout", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _LoginIDLinking_name(ctx context.Context, field graphql.CollectedField, obj *tenant.LoginIDLinking) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LoginIDLinking_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LoginIDLinking_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LoginIDLinking", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LoginIDLinking_key(ctx context.Context, field graphql.CollectedField, obj *tenant.LoginIDLinking) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LoginIDLinking_key(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Key, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LoginIDLinking_key(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LoginIDLinking", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _LoginIDLinking_userProfile(ctx context.Context, field graphql.CollectedField, obj *tenant.LoginIDLinking) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LoginIDLinking_userProfile(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserProfile, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.LinkingClaim) graphql.Marshaler {
+			return ec.marshalNLinkingClaim2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLinkingClaim(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LoginIDLinking_userProfile(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LoginIDLinking",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LinkingClaim(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LoginIDLinking_action(ctx context.Context, field graphql.CollectedField, obj *tenant.LoginIDLinking) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LoginIDLinking_action(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Action, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.LinkingAction) graphql.Marshaler {
+			return ec.marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLinkingAction(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LoginIDLinking_action(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LoginIDLinking", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _LoginIDs_email(ctx context.Context, field graphql.CollectedField, obj *tenant.LoginIDs) (ret graphql.Marshaler) {
@@ -15694,6 +16174,73 @@ func (ec *executionContext) fieldContext_Mutation_updateAccounts(ctx context.Con
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_updateAccountLinking(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateAccountLinking(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateAccountLinking(ctx, fc.Args["input"].(map[string]any))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				object, err := ec.unmarshalNObject2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐObject(ctx, "CONFIG")
+				if err != nil {
+					var zeroVal *EditConfigPayload
+					return zeroVal, err
+				}
+				action, err := ec.unmarshalNAction2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐAction(ctx, "WRITE")
+				if err != nil {
+					var zeroVal *EditConfigPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *EditConfigPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, object, action)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *EditConfigPayload) graphql.Marshaler {
+			return ec.marshalNEditConfigPayload2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐEditConfigPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateAccountLinking(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EditConfigPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateAccountLinking_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_updateFlows(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -17769,6 +18316,139 @@ func (ec *executionContext) fieldContext_Mutation_testPassword(ctx context.Conte
 		return fc, err
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _OAuthLinking_name(ctx context.Context, field graphql.CollectedField, obj *tenant.OAuthLinking) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OAuthLinking_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OAuthLinking_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OAuthLinking", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _OAuthLinking_alias(ctx context.Context, field graphql.CollectedField, obj *tenant.OAuthLinking) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OAuthLinking_alias(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Alias, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OAuthLinking_alias(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OAuthLinking", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _OAuthLinking_oauthClaim(ctx context.Context, field graphql.CollectedField, obj *tenant.OAuthLinking) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OAuthLinking_oauthClaim(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.OAuthClaim, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.LinkingClaim) graphql.Marshaler {
+			return ec.marshalNLinkingClaim2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLinkingClaim(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OAuthLinking_oauthClaim(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OAuthLinking",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LinkingClaim(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OAuthLinking_userProfile(ctx context.Context, field graphql.CollectedField, obj *tenant.OAuthLinking) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OAuthLinking_userProfile(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserProfile, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.LinkingClaim) graphql.Marshaler {
+			return ec.marshalNLinkingClaim2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLinkingClaim(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OAuthLinking_userProfile(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OAuthLinking",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LinkingClaim(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OAuthLinking_action(ctx context.Context, field graphql.CollectedField, obj *tenant.OAuthLinking) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OAuthLinking_action(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Action, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v tenant.LinkingAction) graphql.Marshaler {
+			return ec.marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLinkingAction(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OAuthLinking_action(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OAuthLinking", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _OAuthProvider_alias(ctx context.Context, field graphql.CollectedField, obj *OAuthProvider) (ret graphql.Marshaler) {
@@ -27025,6 +27705,44 @@ func (ec *executionContext) unmarshalInputBotRequirementsInput(ctx context.Conte
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputBranchLinkingInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"oauth", "loginId"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "oauth":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("oauth"))
+			data, err := ec.unmarshalOLinkingOverrideInput2ᚕmapᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["oauth"] = data
+		case "loginId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("loginId"))
+			data, err := ec.unmarshalOLinkingOverrideInput2ᚕmapᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["loginId"] = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputCreateAPIKeyInput(ctx context.Context, obj any) (CreateAPIKeyInput, error) {
 	var it CreateAPIKeyInput
 	if obj == nil {
@@ -27761,7 +28479,7 @@ func (ec *executionContext) unmarshalInputFlowBranchInput(ctx context.Context, o
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"identification", "authentication", "setting", "targetStep", "signupFlow", "loginFlow", "verificationRequired", "botProtection", "onFailure", "steps"}
+	fieldsInOrder := [...]string{"identification", "authentication", "setting", "targetStep", "signupFlow", "loginFlow", "verificationRequired", "botProtection", "onFailure", "accountLinking", "steps"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -27832,6 +28550,13 @@ func (ec *executionContext) unmarshalInputFlowBranchInput(ctx context.Context, o
 				return it, err
 			}
 			it["onFailure"] = data
+		case "accountLinking":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("accountLinking"))
+			data, err := ec.unmarshalOBranchLinkingInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["accountLinking"] = data
 		case "steps":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("steps"))
 			data, err := ec.unmarshalOFlowStepInput2ᚕmapᚄ(ctx, v)
@@ -28389,6 +29114,134 @@ func (ec *executionContext) unmarshalInputLDAPServerInput(ctx context.Context, o
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputLinkingClaimInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"pointer"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "pointer":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("pointer"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["pointer"] = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputLinkingOverrideInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "action", "loginFlow"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["name"] = data
+		case "action":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("action"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["action"] = data
+		case "loginFlow":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("loginFlow"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["loginFlow"] = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputLoginIDLinkingInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "key", "userProfile", "action"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["name"] = data
+		case "key":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("key"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["key"] = data
+		case "userProfile":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("userProfile"))
+			data, err := ec.unmarshalNLinkingClaimInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["userProfile"] = data
+		case "action":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("action"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["action"] = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputMessageFilter(ctx context.Context, obj any) (MessageFilter, error) {
 	var it MessageFilter
 	if obj == nil {
@@ -28525,6 +29378,65 @@ func (ec *executionContext) unmarshalInputMessageTemplateInput(ctx context.Conte
 				return it, err
 			}
 			it["html"] = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputOAuthLinkingInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "alias", "oauthClaim", "userProfile", "action"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["name"] = data
+		case "alias":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("alias"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["alias"] = data
+		case "oauthClaim":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("oauthClaim"))
+			data, err := ec.unmarshalNLinkingClaimInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["oauthClaim"] = data
+		case "userProfile":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("userProfile"))
+			data, err := ec.unmarshalNLinkingClaimInput2map(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["userProfile"] = data
+		case "action":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("action"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["action"] = data
 		}
 	}
 	return it, nil
@@ -30135,6 +31047,79 @@ func (ec *executionContext) unmarshalInputTwilioAccountInput(ctx context.Context
 				return it, err
 			}
 			it["baseUrl"] = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputUpdateAccountLinkingInput(ctx context.Context, obj any) (map[string]any, error) {
+	var it map[string]any
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "oauth", "loginId"}
+	it = make(map[string]any, len(asMap))
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "tenant":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tenant"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["tenant"] = data
+		case "expectedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["expectedVersion"] = data
+		case "autoPublish":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("autoPublish"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["autoPublish"] = data
+		case "message":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("message"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["message"] = data
+		case "force":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("force"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["force"] = data
+		case "oauth":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("oauth"))
+			data, err := ec.unmarshalOOAuthLinkingInput2ᚕmapᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["oauth"] = data
+		case "loginId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("loginId"))
+			data, err := ec.unmarshalOLoginIDLinkingInput2ᚕmapᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["loginId"] = data
 		}
 	}
 	return it, nil
@@ -32624,6 +33609,49 @@ func (ec *executionContext) _APIKeyEdge(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var accountLinkingImplementors = []string{"AccountLinking"}
+
+func (ec *executionContext) _AccountLinking(ctx context.Context, sel ast.SelectionSet, obj *tenant.AccountLinking) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, accountLinkingImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AccountLinking")
+		case "oauth":
+			out.Values[i] = ec._AccountLinking_oauth(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "loginId":
+			out.Values[i] = ec._AccountLinking_loginId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var accountsImplementors = []string{"Accounts"}
 
 func (ec *executionContext) _Accounts(ctx context.Context, sel ast.SelectionSet, obj *tenant.Accounts) graphql.Marshaler {
@@ -33305,6 +34333,49 @@ func (ec *executionContext) _BotRequirements(ctx context.Context, sel ast.Select
 	return out
 }
 
+var branchLinkingImplementors = []string{"BranchLinking"}
+
+func (ec *executionContext) _BranchLinking(ctx context.Context, sel ast.SelectionSet, obj *tenant.BranchLinking) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, branchLinkingImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("BranchLinking")
+		case "oauth":
+			out.Values[i] = ec._BranchLinking_oauth(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "loginId":
+			out.Values[i] = ec._BranchLinking_loginId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var changeImplementors = []string{"Change"}
 
 func (ec *executionContext) _Change(ctx context.Context, sel ast.SelectionSet, obj *document.Change) graphql.Marshaler {
@@ -33455,6 +34526,11 @@ func (ec *executionContext) _Config(ctx context.Context, sel ast.SelectionSet, o
 			}
 		case "accounts":
 			out.Values[i] = ec._Config_accounts(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "accountLinking":
+			out.Values[i] = ec._Config_accountLinking(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -34802,6 +35878,11 @@ func (ec *executionContext) _FlowBranch(ctx context.Context, sel ast.SelectionSe
 		case "onFailure":
 			out.Values[i] = ec._FlowBranch_onFailure(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "accountLinking":
+			out.Values[i] = ec._FlowBranch_accountLinking(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "steps":
@@ -36282,6 +37363,92 @@ func (ec *executionContext) _Limits(ctx context.Context, sel ast.SelectionSet, o
 	return out
 }
 
+var linkingClaimImplementors = []string{"LinkingClaim"}
+
+func (ec *executionContext) _LinkingClaim(ctx context.Context, sel ast.SelectionSet, obj *tenant.LinkingClaim) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, linkingClaimImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LinkingClaim")
+		case "pointer":
+			out.Values[i] = ec._LinkingClaim_pointer(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var linkingOverrideImplementors = []string{"LinkingOverride"}
+
+func (ec *executionContext) _LinkingOverride(ctx context.Context, sel ast.SelectionSet, obj *tenant.LinkingOverride) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, linkingOverrideImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LinkingOverride")
+		case "name":
+			out.Values[i] = ec._LinkingOverride_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "action":
+			out.Values[i] = ec._LinkingOverride_action(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "loginFlow":
+			out.Values[i] = ec._LinkingOverride_loginFlow(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var lockoutImplementors = []string{"Lockout"}
 
 func (ec *executionContext) _Lockout(ctx context.Context, sel ast.SelectionSet, obj *tenant.Lockout) graphql.Marshaler {
@@ -36341,6 +37508,59 @@ func (ec *executionContext) _Lockout(ctx context.Context, sel ast.SelectionSet, 
 			}
 		case "recoveryCode":
 			out.Values[i] = ec._Lockout_recoveryCode(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var loginIDLinkingImplementors = []string{"LoginIDLinking"}
+
+func (ec *executionContext) _LoginIDLinking(ctx context.Context, sel ast.SelectionSet, obj *tenant.LoginIDLinking) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, loginIDLinkingImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LoginIDLinking")
+		case "name":
+			out.Values[i] = ec._LoginIDLinking_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "key":
+			out.Values[i] = ec._LoginIDLinking_key(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "userProfile":
+			out.Values[i] = ec._LoginIDLinking_userProfile(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "action":
+			out.Values[i] = ec._LoginIDLinking_action(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -37141,6 +38361,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "updateAccountLinking":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateAccountLinking(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "updateFlows":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_updateFlows(ctx, field)
@@ -37355,6 +38582,64 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_testPassword(ctx, field)
 			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var oAuthLinkingImplementors = []string{"OAuthLinking"}
+
+func (ec *executionContext) _OAuthLinking(ctx context.Context, sel ast.SelectionSet, obj *tenant.OAuthLinking) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, oAuthLinkingImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("OAuthLinking")
+		case "name":
+			out.Values[i] = ec._OAuthLinking_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "alias":
+			out.Values[i] = ec._OAuthLinking_alias(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "oauthClaim":
+			out.Values[i] = ec._OAuthLinking_oauthClaim(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "userProfile":
+			out.Values[i] = ec._OAuthLinking_userProfile(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "action":
+			out.Values[i] = ec._OAuthLinking_action(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -42176,6 +43461,10 @@ func (ec *executionContext) marshalNAPIKeyEdge2ᚕgithubᚗcomᚋusherᚑidᚋus
 	return ret
 }
 
+func (ec *executionContext) marshalNAccountLinking2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐAccountLinking(ctx context.Context, sel ast.SelectionSet, v tenant.AccountLinking) graphql.Marshaler {
+	return ec._AccountLinking(ctx, sel, &v)
+}
+
 func (ec *executionContext) marshalNAccounts2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐAccounts(ctx context.Context, sel ast.SelectionSet, v tenant.Accounts) graphql.Marshaler {
 	return ec._Accounts(ctx, sel, &v)
 }
@@ -43440,8 +44729,67 @@ func (ec *executionContext) marshalNLimits2githubᚗcomᚋusherᚑidᚋusherᚋt
 	return ec._Limits(ctx, sel, &v)
 }
 
+func (ec *executionContext) marshalNLinkingClaim2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLinkingClaim(ctx context.Context, sel ast.SelectionSet, v tenant.LinkingClaim) graphql.Marshaler {
+	return ec._LinkingClaim(ctx, sel, &v)
+}
+
+func (ec *executionContext) unmarshalNLinkingClaimInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputLinkingClaimInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNLinkingOverride2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLinkingOverride(ctx context.Context, sel ast.SelectionSet, v tenant.LinkingOverride) graphql.Marshaler {
+	return ec._LinkingOverride(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNLinkingOverride2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLinkingOverrideᚄ(ctx context.Context, sel ast.SelectionSet, v []tenant.LinkingOverride) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNLinkingOverride2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLinkingOverride(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNLinkingOverrideInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputLinkingOverrideInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNLockout2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLockout(ctx context.Context, sel ast.SelectionSet, v tenant.Lockout) graphql.Marshaler {
 	return ec._Lockout(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNLoginIDLinking2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLoginIDLinking(ctx context.Context, sel ast.SelectionSet, v tenant.LoginIDLinking) graphql.Marshaler {
+	return ec._LoginIDLinking(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNLoginIDLinking2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLoginIDLinkingᚄ(ctx context.Context, sel ast.SelectionSet, v []tenant.LoginIDLinking) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNLoginIDLinking2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLoginIDLinking(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNLoginIDLinkingInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputLoginIDLinkingInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNLoginIDs2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLoginIDs(ctx context.Context, sel ast.SelectionSet, v tenant.LoginIDs) graphql.Marshaler {
@@ -43659,6 +45007,31 @@ func (ec *executionContext) marshalNNode2githubᚗcomᚋusherᚑidᚋusherᚋgra
 		return graphql.Null
 	}
 	return ec._Node(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNOAuthLinking2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐOAuthLinking(ctx context.Context, sel ast.SelectionSet, v tenant.OAuthLinking) graphql.Marshaler {
+	return ec._OAuthLinking(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNOAuthLinking2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐOAuthLinkingᚄ(ctx context.Context, sel ast.SelectionSet, v []tenant.OAuthLinking) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNOAuthLinking2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐOAuthLinking(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNOAuthLinkingInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputOAuthLinkingInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNOAuthProvider2githubᚗcomᚋusherᚑidᚋusherᚋgraphᚐOAuthProvider(ctx context.Context, sel ast.SelectionSet, v OAuthProvider) graphql.Marshaler {
@@ -44425,6 +45798,23 @@ func (ec *executionContext) marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋt
 	return res
 }
 
+func (ec *executionContext) unmarshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLinkingAction(ctx context.Context, v any) (tenant.LinkingAction, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := tenant.LinkingAction(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLinkingAction(ctx context.Context, sel ast.SelectionSet, v tenant.LinkingAction) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNString2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐLockoutType(ctx context.Context, v any) (tenant.LockoutType, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := tenant.LockoutType(tmp)
@@ -44760,6 +46150,11 @@ func (ec *executionContext) marshalNTime2timeᚐTime(ctx context.Context, sel as
 
 func (ec *executionContext) marshalNTwilioAccount2githubᚗcomᚋusherᚑidᚋusherᚋtenantᚐTwilioAccount(ctx context.Context, sel ast.SelectionSet, v tenant.TwilioAccount) graphql.Marshaler {
 	return ec._TwilioAccount(ctx, sel, &v)
+}
+
+func (ec *executionContext) unmarshalNUpdateAccountLinkingInput2map(ctx context.Context, v any) (map[string]any, error) {
+	res, err := ec.unmarshalInputUpdateAccountLinkingInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNUpdateAccountsInput2map(ctx context.Context, v any) (map[string]any, error) {
@@ -45331,6 +46726,21 @@ func (ec *executionContext) unmarshalOBotRequirementsInput2map(ctx context.Conte
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalOBranchLinking2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐBranchLinking(ctx context.Context, sel ast.SelectionSet, v *tenant.BranchLinking) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._BranchLinking(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOBranchLinkingInput2map(ctx context.Context, v any) (map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputBranchLinkingInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalOConfigVersion2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋtenantᚐVersion(ctx context.Context, sel ast.SelectionSet, v *tenant.Version) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -45752,6 +47162,40 @@ func (ec *executionContext) unmarshalOLDAPServerInput2ᚕmapᚄ(ctx context.Cont
 	return res, nil
 }
 
+func (ec *executionContext) unmarshalOLinkingOverrideInput2ᚕmapᚄ(ctx context.Context, v any) ([]map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]map[string]any, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNLinkingOverrideInput2map(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) unmarshalOLoginIDLinkingInput2ᚕmapᚄ(ctx context.Context, v any) ([]map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]map[string]any, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNLoginIDLinkingInput2map(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
 func (ec *executionContext) marshalOMember2ᚖgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐMember(ctx context.Context, sel ast.SelectionSet, v *Member) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -45860,6 +47304,23 @@ func (ec *executionContext) unmarshalOMessageTemplateInput2ᚕmapᚄ(ctx context
 	for i := range vSlice {
 		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
 		res[i], err = ec.unmarshalNMessageTemplateInput2map(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) unmarshalOOAuthLinkingInput2ᚕmapᚄ(ctx context.Context, v any) ([]map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]map[string]any, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNOAuthLinkingInput2map(ctx, vSlice[i])
 		if err != nil {
 			return nil, err
 		}

@@ -68,6 +68,10 @@ func (r *mutationResolver) UpdateAccounts(ctx context.Context, input map[string]
 	return r.editSection(ctx, "accounts", input)
 }
 
+func (r *mutationResolver) UpdateAccountLinking(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
+	return r.editSection(ctx, "account_linking", input)
+}
+
 func (r *mutationResolver) UpdateFlows(ctx context.Context, input map[string]any) (*EditConfigPayload, error) {
 	return r.editSection(ctx, "flows", input)
 }

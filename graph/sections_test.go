@@ -19,7 +19,17 @@ messaging:
   templates: [{purpose: recovery, channel: email, language: fr, subject: "Bonjour", text: "{{.Code}}", html: "<p>{{.Code}}</p>"}]
 test_mode: {enabled: true, fixed_codes: [{pattern: "^\\+1555", code: "111111"}], suppressed: [{pattern: "^\\+1555", channels: [sms]}]}
 hooks: {endpoints: [{name: crm, url: "https://hooks.shop.example/crm", events: [user.created], enabled: true}]}
+account_linking: {login_id: [{name: mail, key: email, user_profile: {pointer: /email}, action: login_and_link}]}
 flows:
+  signup_flows:
+  - name: short
+    steps:
+    - type: identify
+      one_of: [{identification: email, account_linking: {login_id: [{name: mail, action: error, login_flow: short}]}}]
+    - {type: create_authenticator, one_of: [{authentication: primary_password}]}
+  settings_flows:
+  - name: short
+    steps: [{type: change_setting, user_profile: [{pointer: /nickname}], one_of: [{setting: profile}]}]
   login_flows:
   - name: short
     steps:

@@ -18,6 +18,7 @@ type Config struct {
 	LDAP            LDAP            `json:"ldap" jsonschema_description:"Directories at which users may prove themselves. Whom they are searched as is kept apart, sealed."`
 	Recovery        Recovery        `json:"recovery" jsonschema_description:"How users who lost their password get in again."`
 	Accounts        Accounts        `json:"accounts" jsonschema_description:"Who may have an account and what strangers may learn."`
+	AccountLinking  AccountLinking  `json:"account_linking" jsonschema_description:"What happens when somebody signs up as who is somebody's already."`
 	Flows           Flows           `json:"flows" jsonschema_description:"The tenant's own flows and how long a run may take."`
 	Sessions        Sessions        `json:"sessions" jsonschema_description:"How long users stay signed in."`
 	Limits          Limits          `json:"limits" jsonschema_description:"How often things may be tried. Where a credential is checked only failures count."`
@@ -154,6 +155,7 @@ func DefaultConfig() *Config {
 			Phone: []Destination{{Channel: "sms", OTPForm: CodeForm6}},
 		},
 		OAuthProviders: []OAuthProvider{},
+		AccountLinking: AccountLinking{OAuth: []OAuthLinking{}, LoginID: []LoginIDLinking{}},
 		LDAP:           LDAP{Servers: []LDAPServer{}},
 		Accounts:       Accounts{PublicSignup: true},
 		Flows:          Flows{LifetimeSeconds: 20 * 60, MaxLifetimeSeconds: 60 * 60},

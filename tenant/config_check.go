@@ -15,6 +15,7 @@ func CheckConfig(cfg *Config) []Problem {
 		out = append(out, Problem{Pointer: pointer, Reason: reason, Message: fmt.Sprintf(format, args...)})
 	}
 	checkProviders(cfg, add)
+	checkLinking(cfg, add)
 	checkLDAP(cfg, add)
 	checkBotProtection(&cfg.BotProtection, add)
 	checkMessaging(&cfg.Messaging, add)

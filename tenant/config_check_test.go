@@ -23,6 +23,15 @@ func TestCheckConfig(t *testing.T) {
 		{"app_type", func(c *tenant.Config) {
 			c.OAuthProviders = []tenant.OAuthProvider{{Alias: "a", Type: "google", AppType: "web"}, {Alias: "b", Type: "wechat", AppType: "web"}}
 		}, "[/oauth_providers/0/app_type NotAllowed]"},
+		{"account linking", func(c *tenant.Config) {
+			c.OAuthProviders = []tenant.OAuthProvider{{Alias: "a", Type: "google"}}
+			email, phone := tenant.LinkingClaim{Pointer: "/email"}, tenant.LinkingClaim{Pointer: "/phone_number"}
+			c.AccountLinking = tenant.AccountLinking{
+				OAuth:   []tenant.OAuthLinking{{Alias: "a", OAuthClaim: email, UserProfile: email}, {Alias: "a", Name: "b", OAuthClaim: email, UserProfile: phone}, {Alias: "b", OAuthClaim: email, UserProfile: email}},
+				LoginID: []tenant.LoginIDLinking{{Key: "email", UserProfile: email}, {Key: "phone", Name: "email", UserProfile: email}, {Key: "email", Name: "other", UserProfile: email}},
+			}
+		}, "[/account_linking/login_id/1 Duplicate /account_linking/login_id/1/user_profile/pointer NeverMatches /account_linking/login_id/2/key Duplicate " +
+			"/account_linking/oauth/1/alias Duplicate /account_linking/oauth/1/user_profile/pointer NeverMatches /account_linking/oauth/2 Duplicate /account_linking/oauth/2/alias UnknownProvider]"},
 		{"keyword", func(c *tenant.Config) { c.PasswordPolicy.ExcludedKeywords = []string{"x", " "} }, "[/password_policy/excluded_keywords/1 Empty]"},
 		{"flow lifetimes", func(c *tenant.Config) { c.Flows.MaxLifetimeSeconds = 60 }, "[/flows/max_lifetime_seconds OutOfOrder]"},
 		{"lockout", func(c *tenant.Config) { c.Lockout.MinimumSeconds, c.Lockout.MaximumSeconds = 61, 60 }, "[/lockout/minimum_seconds OutOfOrder]"},

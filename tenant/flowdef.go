@@ -72,6 +72,7 @@ type Branch struct {
 	VerificationRequired *bool           `json:"verification_required,omitempty" jsonschema_description:"create_authenticator: whether an address has to be proved before it becomes one; true unless given."`
 	BotProtection        *BotRequirement `json:"bot_protection,omitempty" jsonschema_description:"Whether the user has to show that they are no program before this branch is taken."`
 	OnFailure            string          `json:"on_failure,omitempty" jsonschema:"enum=ignore,enum=error" jsonschema_description:"account_recovery: what an unknown login id does; as reveal_unknown_users says unless given."`
+	AccountLinking       *BranchLinking  `json:"account_linking,omitempty" jsonschema_description:"In signup and promote: what a login id that is somebody's leads to, other than the rules of account_linking say."`
 	Steps                []Step          `json:"steps,omitempty" jsonschema:"maxItems=50" jsonschema_description:"Taken after this branch, before the next step."`
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -88,4 +89,23 @@ func serveUntil(ctx context.Context, public, telemetry *listener, h *health, del
 	_ = telemetry.server.Close() // scrapes need no grace
 	log.Info("stopped")
 	return err
+}
+
+// under serves what is below a path by a handler that no mux stands before: a mux
+// redirects paths that it would rather have otherwise.
+func under(path string, h, rest http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, path) {
+			h.ServeHTTP(w, r)
+			return
+		}
+		rest.ServeHTTP(w, r)
+	})
+}
+
+// mountAt puts a door with more than one way in behind a mux.
+func mountAt(mux *http.ServeMux, h http.Handler, paths ...string) {
+	for _, path := range paths {
+		mux.Handle(path, h)
+	}
 }

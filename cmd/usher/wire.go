@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime"
-	"strings"
 	"sync"
 	"time"
 
@@ -325,25 +324,6 @@ func newHandler(e *env, c *serveCmd, m *metrics, s *server, engine *flowengine.E
 	}
 	onAdminHost(setup.Path, surface.NewDoor("pages", plainly, options).Raw(setup.Handler(complete, e.Log)))
 	return under(flowinstances.Base, flowinstances.New(engine, s.admin, options), mux), nil
-}
-
-// under serves what is below a path by a handler that no mux stands before: a mux
-// redirects paths that it would rather have otherwise.
-func under(path string, h, rest http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, path) {
-			h.ServeHTTP(w, r)
-			return
-		}
-		rest.ServeHTTP(w, r)
-	})
-}
-
-// mountAt puts a door with more than one way in behind a mux.
-func mountAt(mux *http.ServeMux, h http.Handler, paths ...string) {
-	for _, path := range paths {
-		mux.Handle(path, h)
-	}
 }
 
 // plainly says no where the handler behind the door wasn't asked.

@@ -37,7 +37,7 @@ const (
 	Sent      SignInOutcome = "sent"     // a code or link was handed to delivery
 	Refused   SignInOutcome = "refused"
 	Approved  SignInOutcome = "approved"  // a link was followed and approved
-	Ended     SignInOutcome = "finished"  // the user was let in
+	Ended     SignInOutcome = "finished"  // the run has ended well; at a login the user was let in
 	Completed SignInOutcome = "complete"  // what the run made was used
 	Cancelled SignInOutcome = "cancelled" // by an admin
 	Expired   SignInOutcome = "expired"   // nobody went on with it

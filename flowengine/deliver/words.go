@@ -5,6 +5,7 @@ import (
 	"embed"
 	"encoding/json"
 	htmltemplate "html/template"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -19,6 +20,9 @@ var files embed.FS
 // builtIn are the languages that Usher speaks by itself; the first is the one
 // for whoever speaks none of them.
 var builtIn = []string{"en", "de"}
+
+// Languages lists the languages that Usher speaks by itself.
+func Languages() []string { return slices.Clone(builtIn) }
 
 // Purposes lists what messages are for.
 var Purposes = []tenant.CodePurpose{tenant.PurposeVerify, tenant.PurposeAuthenticate, tenant.PurposeRecover}
@@ -118,20 +122,24 @@ type message struct {
 // in, the one that fits what the client accepts (RFC 9110 section 12.5.4), else
 // the tenant's.
 func languageFor(m *tenant.Messaging, purpose tenant.CodePurpose, channel, accept string) string {
+	var names []string
+	for i := range m.Templates {
+		if t := &m.Templates[i]; t.Purpose == purpose && t.Channel == channel {
+			names = append(names, t.Language)
+		}
+	}
+	return PickLanguage(append(names, builtIn...), accept, m.Language)
+}
+
+// PickLanguage picks of some languages the one that fits what a client accepts
+// (RFC 9110 section 12.5.4), else the one nearest to another, else English.
+func PickLanguage(of []string, accept, otherwise string) string {
 	var tags []language.Tag
 	var names []string
-	add := func(name string) {
+	for _, name := range of {
 		if tag, err := language.Parse(name); err == nil {
 			tags, names = append(tags, tag), append(names, name)
 		}
-	}
-	for i := range m.Templates {
-		if t := &m.Templates[i]; t.Purpose == purpose && t.Channel == channel {
-			add(t.Language)
-		}
-	}
-	for _, name := range builtIn {
-		add(name)
 	}
 	matcher := language.NewMatcher(tags)
 	if len(accept) > maxAccept {
@@ -143,7 +151,7 @@ func languageFor(m *tenant.Messaging, purpose tenant.CodePurpose, channel, accep
 			return names[i]
 		}
 	}
-	_, i, confidence := matcher.Match(language.Make(m.Language))
+	_, i, confidence := matcher.Match(language.Make(otherwise))
 	if confidence == language.No {
 		return builtIn[0]
 	}

@@ -19,7 +19,7 @@ type Ahead struct {
 func (p *Program) Ahead(s State) []Ahead {
 	c := &Cursor{State: s.clone(), program: p}
 	here := c.step()
-	if here == nil || here.Type != stepIdentify || c.Pending != nil {
+	if here == nil || here.Type != stepIdentify || c.Pending != nil || c.Linking != nil {
 		return nil
 	}
 	at := c.At

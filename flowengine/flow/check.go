@@ -207,6 +207,7 @@ func (k *checker) branches(t tenant.FlowType, s *tenant.Step, here string, named
 			k.problem(at+"/target_step", "UnknownTarget", "target_step %q does not come before this step", b.TargetStep)
 		}
 		k.onward(t, s, b, at)
+		k.linking(t, s, b, at)
 		k.guard(b, at)
 		inner := maps.Clone(named) // a name set before this step, or by it, is seen inside the branch
 		if s.Name != "" {

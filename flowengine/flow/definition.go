@@ -96,6 +96,7 @@ func compile(cfg *tenant.Config) (*Program, []tenant.Problem) {
 	}
 	k.loginIDs(&cfg.LoginIDs)
 	k.derive()
+	k.linkingRules()
 	for _, ref := range order {
 		f := p.flows[ref]
 		k.check(ref, f, where[f])

@@ -61,7 +61,7 @@ func TestFlowsAreNamed(t *testing.T) {
 	if problems != nil {
 		t.Fatal(problems)
 	}
-	if got := fmt.Sprint(p.Flows()); got != "[{signup default} {login default} {signup_login default} {reauth default} {reauth recovery_codes} {account_recovery default} {verification default} {settings default}]" {
+	if got := fmt.Sprint(p.Flows()); got != "[signup/default login/default signup_login/default reauth/default reauth/recovery_codes account_recovery/default verification/default settings/default]" {
 		t.Error(got)
 	}
 }

@@ -24,6 +24,7 @@
 //	step_*.go      one file per step type              (knows no method)
 //	id_*.go        one file per way to identify        (knows no step)
 //	auth_*.go      one file per way to authenticate    (knows no step)
+//	linking.go     a sign-up that comes upon somebody's claim
 //	settings.go    what a change_setting step changes
 //	ahead.go       what can be answered at once
 //	methods.go     the table of all of them

@@ -177,7 +177,9 @@ func (c *Cursor) pass() {
 }
 
 // leave forgets what belongs to the step alone.
-func (c *Cursor) leave() { c.Branch, c.Pending, c.Passkey, c.TOTP = 0, nil, nil, "" }
+func (c *Cursor) leave() {
+	c.Branch, c.Pending, c.Passkey, c.Linking, c.TOTP = 0, nil, nil, nil, ""
+}
 
 // amr notes what was proved, once.
 func (c *Cursor) amr(method string) {

@@ -16,6 +16,7 @@ type State struct {
 	Branch  int                     `json:"branch,omitempty"`  // the branch Pending belongs to
 	Pending json.RawMessage         `json:"pending,omitempty"` // a method's half-finished conversation
 	Passkey *Ceremony               `json:"passkey,omitempty"` // that the step has begun
+	Linking *Linking                `json:"linking,omitempty"` // with whom the sign-up is in conflict
 	TOTP    string                  `json:"totp,omitempty"`    // the key that the step offers to set up
 	User    string                  `json:"user,omitempty"`    // known once identified; of a signup, the id the user will have
 	Decoy   bool                    `json:"decoy,omitempty"`   // identified as somebody who doesn't exist, and isn't told

@@ -5,10 +5,10 @@ import "github.com/usher-id/usher/tenant"
 // identify asks who the user is. What a claim means depends on the flow:
 //
 //	flow          claimed by somebody     claimed by nobody
-//	signup        refuse: taken           becomes an identity of the new user
+//	signup        refuse, or link         becomes an identity of the new user
 //	login         that is the user        go on as if, or refuse (reveal_unknown_users)
 //	signup_login  go on in login_flow     go on in signup_flow
-//	promote       refuse: taken           becomes an identity of the anonymous user
+//	promote       refuse, or link         becomes an identity of the anonymous user
 //	recovery      that is the user        as in login, or as on_failure says
 //	verification  that is the user        as in recovery
 type identify struct{}
@@ -16,6 +16,9 @@ type identify struct{}
 func (identify) In(t tenant.FlowType) bool { return t != tenant.Reauth && t != tenant.Settings }
 
 func (identify) Offer(c *Cursor, s *tenant.Step) (*Action, error) {
+	if c.Linking != nil {
+		return c.offerLinking(s), nil
+	}
 	if c.Pending != nil {
 		return prompt(c, s)
 	}
@@ -27,10 +30,16 @@ func (identify) Offer(c *Cursor, s *tenant.Step) (*Action, error) {
 }
 
 func (identify) Understands(c *Cursor, s *tenant.Step, in *Answer) bool {
+	if c.Linking != nil {
+		return in.has("index")
+	}
 	return understands(c, s, in, "identification")
 }
 
 func (identify) Take(c *Cursor, s *tenant.Step, in *Answer) error {
+	if c.Linking != nil {
+		return c.link(in)
+	}
 	i, v, done, err := take(c, s, in, "identification")
 	if err != nil || !done {
 		return err
@@ -63,7 +72,13 @@ func (identify) Take(c *Cursor, s *tenant.Step, in *Answer) error {
 		s = c.step()
 		i = branchFor(s, b.Identification) // Compile has seen that it is there
 	}
-	if err := c.claim(v, owner, s.OneOf[i].OnFailure); err != nil {
+	return c.identified(s, i, v, owner)
+}
+
+// identified takes a branch with a claim, unless that is in conflict with
+// somebody's: then the step asks on.
+func (c *Cursor) identified(s *tenant.Step, i int, v Verdict, owner *tenant.Account) error {
+	if err := c.claim(v, owner, &s.OneOf[i]); err != nil || c.Linking != nil {
 		return err
 	}
 	if c.Draft.NewUser {
@@ -92,12 +107,12 @@ func (c *Cursor) owner(v Verdict) (*tenant.Account, error) {
 }
 
 // claim makes the claim mean what it means in this flow.
-func (c *Cursor) claim(v Verdict, owner *tenant.Account, onFailure string) error {
+func (c *Cursor) claim(v Verdict, owner *tenant.Account, b *tenant.Branch) error {
 	c.Claim, c.Known = v.Claim, false
 	switch {
 	case c.Ref.Type == tenant.Signup || c.Ref.Type == tenant.Promote:
 		if owner != nil {
-			return tenant.ErrDuplicatedIdentity
+			return c.conflict(b.LoginIDRule(&c.Config().AccountLinking, v.Claim.Kind), owner.Claim)
 		}
 		if v.Claim.Value == "" { // anonymous
 			c.Draft.NewUser, c.User = true, c.NewID()
@@ -113,7 +128,7 @@ func (c *Cursor) claim(v Verdict, owner *tenant.Account, onFailure string) error
 		if len(v.AMR) > 0 {
 			c.prove(v.Claim)
 		}
-	case owner == nil && (onFailure == "error" || onFailure == "" && c.Config().Accounts.RevealUnknownUsers):
+	case owner == nil && (b.OnFailure == "error" || b.OnFailure == "" && c.Config().Accounts.RevealUnknownUsers):
 		return tenant.ErrUserNotFound
 	case owner == nil:
 		c.Decoy = true

@@ -18,7 +18,7 @@ import (
 func addr(ip string) netip.Addr { return netip.MustParseAddr(ip) }
 
 // page asks for the page of a link, or sends its form.
-func (h *house) page(method, host, code string, form url.Values) answer {
+func (h *house) page(method, host, code string, form url.Values, languages ...string) answer {
 	h.t.Helper()
 	target, body := h.server.URL+pages.Path, io.Reader(nil)
 	if method == http.MethodPost {
@@ -34,6 +34,7 @@ func (h *house) page(method, host, code string, form url.Values) answer {
 	must(h.t, err)
 	q.Host = host
 	q.Header.Set("X-Forwarded-Proto", "https")
+	q.Header["Accept-Language"] = languages
 	if body != nil {
 		q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
@@ -114,6 +115,31 @@ func TestAPageAsksBeforeItApproves(t *testing.T) {
 		h.page("POST", "acme.test", second, nil).says(410, "no longer works")
 		h.page("POST", "acme.test", second, url.Values{"x": {strings.Repeat("x", 9<<10)}}).says(400, "could not be read")
 	})
+}
+
+// Pages speak the language of who opens them, else the tenant's, as messages do.
+func TestPagesSpeakTheLanguageOfTheirReader(t *testing.T) {
+	h := build(t, testenv.SQLite(t))
+	x := h.tenant("acme", byLink)
+	h.user(x, "correct horse", "email:a@example.com")
+	h.recovering(x, "a@example.com")
+	code := h.link(x)
+	german := "de-AT,de;q=0.9,en;q=0.1"
+	h.page("GET", "acme.test", code, nil, german).says(200, `lang="de"`, "Neues Passwort wählen", "Für Ihr Konto bei acme.", "Noch einmal", "Angefordert am")
+	h.page("GET", "acme.test", code, nil, "fr, ja").says(200, `lang="en"`, "Choose a new password")
+	send := func(password, again string) answer {
+		return h.page("POST", "acme.test", code, url.Values{"password": {password}, "again": {again}}, german)
+	}
+	send("", "").says(400, "Geben Sie ein Passwort ein.")
+	send("eins", "zwei").says(400, "verschieden")
+	send("kurz", "kurz").says(400, "mindestens 8 Zeichen")
+	send("ein schönes langes", "ein schönes langes").says(200, "Ihr Passwort ist gesetzt")
+	send("ein schönes langes", "ein schönes langes").says(410, "gilt nicht mehr")
+	h.page("GET", "acme.test", "short", nil, german).says(404, "Hier ist nichts")
+
+	y := h.tenant("beispiel", func(c *tenant.Config) { c.Messaging.Language = "de" })
+	h.page("GET", y.Hosts[0], "short", nil, "fr").says(404, "Hier ist nichts")
+	h.page("GET", y.Hosts[0], "short", nil, "en-GB").says(404, "Nothing here")
 }
 
 // The tenant's own page approves through the API.

@@ -27,8 +27,18 @@ func TestSettingsChangeAPassword(t *testing.T) {
 		input := func(session string) answer {
 			return h.as(x, signedInBy(session), "/authentication_flows/states/input", obj{"state_token": a.token(), "input": change})
 		}
-		input("").refuses(403, "AuthenticationFlowNotAllowed")
-		input(bystander).refuses(400, "AuthenticationFlowDifferentUserID")
+		ask := func(session string) answer {
+			return h.as(x, signedInBy(session), "/authentication_flows/states", obj{"state_token": a.token()})
+		}
+		for _, refused := range []answer{
+			input("").refuses(403, "AuthenticationFlowNotAllowed"), input(bystander).refuses(400, "AuthenticationFlowDifferentUserID"),
+			ask("").refuses(403, "AuthenticationFlowNotAllowed"), ask(bystander).refuses(400, "AuthenticationFlowDifferentUserID"),
+		} {
+			if refused.at("result") != nil {
+				t.Errorf("somebody else sees what may be changed: %s", refused.raw)
+			}
+		}
+		ask(mine).asks("change_setting")
 
 		// A session that was left open isn't enough; the same input is, after a proof.
 		h.wait(901 * time.Second)

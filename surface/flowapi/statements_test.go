@@ -67,6 +67,18 @@ func TestStatements(t *testing.T) {
 		check("session check, the first and touching", 3)
 		session()
 		check("session check", 1)
+
+		shown := h.settings(x, token).asks("change_setting")
+		check("settings", 5)
+		h.as(x, signedInBy(token), "/authentication_flows/states/input", obj{"state_token": shown.token(), "input": obj{"setting": "profile", "attributes": []obj{}}}).asks("finished")
+		check("settings, finishes", 5)
+		h.signIn(x, "a@example.com", "correct horse")
+		token = h.signIn(x, "a@example.com", "correct horse")
+		h.counted()
+		h.settings(x, token, obj{"setting": "password", "new_password": "battery staple"}).asks("finished")
+		check("settings, a new password", 9) // it ends remembered devices and other sessions
+		h.begin(x, "verification", obj{"input": identify("a@example.com")}).asks("verify")
+		check("verification, sends", 8)
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"net/url"
+	"strings"
 
 	"github.com/usher-id/usher/flowengine"
 	"github.com/usher-id/usher/flowengine/flow"
@@ -26,7 +27,6 @@ type asked struct {
 	Type            string          `json:"type"`
 	Options         []option        `json:"options"`
 	Channels        []string        `json:"channels"`
-	Channel         string          `json:"channel"`
 	OTPForm         tenant.CodeForm `json:"otp_form"`
 	MaskedClaim     string          `json:"masked_claim_value"`
 	MaskedName      string          `json:"masked_display_name"`
@@ -46,6 +46,7 @@ type option struct {
 	MaskedName      string          `json:"masked_display_name"`
 	RequestOptions  json.RawMessage `json:"request_options"`
 	CreationOptions json.RawMessage `json:"creation_options"`
+	Bots            *widget         `json:"bot_protection"`
 	Setting         string          `json:"setting"`
 	Configured      bool            `json:"configured"`
 	Attributes      []attribute     `json:"attributes"`
@@ -66,6 +67,8 @@ type page struct {
 	// resend is what an answer of the email stage means here, which asks for
 	// another message; nil where none was sent.
 	resend []flow.Input
+	// bots is the widget whose response goes with the answer; nil for none.
+	bots *widget
 	// auto is the answer when there is but one.
 	auto []flow.Input
 }
@@ -81,7 +84,11 @@ func (p *page) answers(given body) ([]flow.Input, details) {
 		wrong.add("component", "invalid", "the stage that asks is "+p.component)
 		return nil, wrong
 	}
-	return p.read(given, wrong), wrong
+	out := p.read(given, wrong)
+	if token := text(given[captchaKey]); p.bots != nil && token != "" && len(out) > 0 {
+		out[0] = p.bots.with(out[0], token)
+	}
+	return out, wrong
 }
 
 // errors says what the engine refused in an answer, by field.
@@ -105,6 +112,9 @@ func (p *page) errors(e *tenant.Error) details {
 
 // field is the field that a key of an input was read from.
 func (p *page) field(pointer string) string {
+	if strings.HasPrefix(pointer, "/bot_protection") {
+		return captchaKey
+	}
 	return cmp.Or(p.fields[pointer], p.fields[""], nonField)
 }
 
@@ -113,6 +123,8 @@ func defaultKey(e *tenant.Error) string {
 	switch e.Reason {
 	case tenant.ErrDuplicatedIdentity.Reason, tenant.ErrUserNotFound.Reason:
 		return "/login_id"
+	case tenant.ErrBotProtectionRequired.Reason, tenant.ErrBotProtectionFailed.Reason:
+		return "/bot_protection"
 	}
 	return ""
 }
@@ -135,7 +147,7 @@ func (x *executor) challenge(component string, more object, wrong details) objec
 		"component": component,
 		"flow_info": object{
 			"title": shown["title"], "background": look.Background, "background_themed_urls": nil, "layout": shown["layout"],
-			"cancel_url": executorPath(x.flow.slug) + "cancel/?" + url.Values{"next": {next(x.headed())}}.Encode(),
+			"cancel_url": executorPath(x.flow.slug) + "cancel/?" + url.Values{"next": {x.next(x.headed())}}.Encode(),
 		},
 		"response_errors": wrong,
 	}
@@ -150,7 +162,7 @@ func (x *executor) challenge(component string, more object, wrong details) objec
 
 // redirect ends a run: the page goes to where the user was headed.
 func (x *executor) redirect() (any, error) {
-	return x.challenge(redirectComponent, object{"to": next(x.headed())}, nil), nil
+	return x.challenge(redirectComponent, object{"to": x.next(x.headed())}, nil), nil
 }
 
 // denied is what the client of a flow hears of a refusal that isn't about an

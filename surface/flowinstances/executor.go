@@ -104,7 +104,7 @@ func (x *executor) resume() (*flowengine.Answer, error) {
 func (x *executor) start() (*flowengine.Answer, error) {
 	client := x.client()
 	client.DeviceID = x.Device()
-	at, err := x.api.engine.Start(x.Context(), x.Tenant, client, flowengine.Start{Flow: x.flow.ref, Session: tenant.CookieSession})
+	at, err := x.api.engine.Start(x.Context(), x.Tenant, client, flowengine.Start{Flow: x.flow.ref, Session: tenant.CookieSession, ReturnURL: x.returnURL()})
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +194,7 @@ func inFlow(e *tenant.Error) outcome {
 	switch e.Reason {
 	case tenant.ErrFlowNotFound.Reason, tenant.ErrFlowFinished.Reason, tenant.ErrFlowConflict.Reason:
 		return hasEnded
-	case tenant.ErrUserNotFound.Reason:
+	case tenant.ErrUserNotFound.Reason, tenant.ErrBotProtectionRequired.Reason, tenant.ErrBotProtectionFailed.Reason:
 		return asksAgain
 	}
 	switch e.Kind {
@@ -224,22 +224,34 @@ func (a *api) cancel(q *surface.Request) (any, error) {
 		return nil, err
 	}
 	x.keep("")
-	return found(next(q.URL.Query())), nil
+	return found(x.next(q.URL.Query())), nil
 }
 
 func found(to string) surface.Answer {
 	return surface.Answer{Status: http.StatusFound, Location: to, Body: object{}}
 }
 
-// next is where the user was headed: a path on this host, and nothing else, so
-// that a link to a flow can't lead elsewhere.
-func next(query url.Values) string {
-	to := query.Get("next")
+// next is where the user was headed: a path on this host or a URL that the tenant
+// lists, and nothing else, so that a link to a flow can't lead elsewhere.
+func (x *executor) next(query url.Values) string {
+	return next(query.Get("next"), x.catalog.program.Config().Web.ReturnURLs)
+}
+
+func next(to string, listed []string) string {
 	u, err := url.Parse(to)
-	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//") || strings.ContainsAny(to, "\\\r\n\t") {
-		return "/"
+	here := err == nil && u.Scheme == "" && u.Host == "" && strings.HasPrefix(to, "/") && !strings.HasPrefix(to, "//") && !strings.ContainsAny(to, "\\\r\n\t")
+	if here || tenant.Returns(to, listed...) {
+		return to
 	}
-	return to
+	return "/"
+}
+
+// returnURL is where the user was headed, when that isn't a path here; "" else.
+func (x *executor) returnURL() string {
+	if to := x.next(x.headed()); !strings.HasPrefix(to, "/") {
+		return to
+	}
+	return ""
 }
 
 // headed is the query of the page that runs the flow, which the client hands on.

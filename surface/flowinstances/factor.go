@@ -257,11 +257,7 @@ func choose(options []option) *page {
 			needs = append(needs, field{key: "target", label: "Email address or phone number", kind: "text"})
 		}
 	}
-	for i := range needs { // by one way, not by the others
-		needs[i].required = false
-	}
-	p := pick("authentication", asking, values, labels, nil)
-	p.more["fields"] = append(p.more["fields"].([]object), shownFields(needs)...)
+	p := pick("authentication", asking, values, labels, nil, needs...)
 	p.fields = map[string]string{"": "authentication", "/target": "target", "/new_password": passwordKey}
 	p.read = func(given body, wrong details) []flow.Input {
 		way := text(given["authentication"])

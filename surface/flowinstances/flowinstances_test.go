@@ -2,7 +2,6 @@ package flowinstances
 
 import (
 	"encoding/json"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -107,22 +106,24 @@ func TestKeysAndSlugs(t *testing.T) {
 	}
 }
 
-// Where a flow leads is a path on its own host.
+// Where a flow leads is a path on its own host, or what the tenant lists.
 func TestNextStaysHere(t *testing.T) {
 	for to, want := range map[string]string{
-		"":                      "/",
-		"/home":                 "/home",
-		"/a?b=c#d":              "/a?b=c#d",
-		"home":                  "/",
-		"https://evil.example/": "/",
-		"//evil.example":        "/",
-		"///evil.example":       "/",
-		`/\evil.example`:        "/",
-		"/\t/evil.example":      "/",
-		"javascript:alert(1)":   "/",
-		"%2f%2fevil.example":    "/",
+		"":                                  "/",
+		"/home":                             "/home",
+		"https://app.example/x":             "https://app.example/x",
+		"https://app.example.evil.example/": "/",
+		"/a?b=c#d":                          "/a?b=c#d",
+		"home":                              "/",
+		"https://evil.example/":             "/",
+		"//evil.example":                    "/",
+		"///evil.example":                   "/",
+		`/\evil.example`:                    "/",
+		"/\t/evil.example":                  "/",
+		"javascript:alert(1)":               "/",
+		"%2f%2fevil.example":                "/",
 	} {
-		if got := next(url.Values{"next": {to}}); got != want {
+		if got := next(to, []string{"https://app.example/"}); got != want {
 			t.Errorf("%q leads to %q", to, got)
 		}
 	}
@@ -152,6 +153,39 @@ done(["end"])
 s_0_0_3 --> done`
 	if text := got.(object)["diagram"]; text != want {
 		t.Errorf("got\n%s", text)
+	}
+}
+
+// Where a widget is asked for, the identification stage draws it, and what it
+// gives goes with the answer.
+func TestWidget(t *testing.T) {
+	a := asked{Type: "identification_data"}
+	if err := json.Unmarshal([]byte(`[{"identification":"email","bot_protection":{"enabled":true,"provider":{"type":"hcaptcha","site_key":"key"}}}]`), &a.Options); err != nil {
+		t.Fatal(err)
+	}
+	p := pageFor(tenant.Login, &a, nil)
+	p.bots = botsOf(a.Options)
+	drawn, _ := p.more["captcha_stage"].(object)
+	if drawn["site_key"] != "key" || drawn["js_url"] != "https://js.hcaptcha.com/1/api.js" {
+		t.Errorf("drawn: %v", p.more)
+	}
+	for answer, want := range map[string]string{
+		`{"uid_field":"ada@example.com","captcha_token":"token"}`: `{"bot_protection":{"response":"token","type":"hcaptcha"},"identification":"email","login_id":"ada@example.com"}`,
+		`{"uid_field":"ada@example.com"}`:                         `{"identification":"email","login_id":"ada@example.com"}`,
+	} {
+		given := body{}
+		if err := json.Unmarshal([]byte(answer), &given); err != nil {
+			t.Fatal(err)
+		}
+		if inputs, wrong := p.answers(given); len(wrong) > 0 || len(inputs) != 1 || string(inputs[0]) != want {
+			t.Errorf("%s: %s %v", answer, inputs, wrong)
+		}
+	}
+	if wrong := p.errors(tenant.ErrBotProtectionFailed); len(wrong[captchaKey]) != 1 {
+		t.Errorf("refused: %v", wrong)
+	}
+	if bare := pageFor(tenant.Login, &asked{Type: "identification_data", Options: []option{{Identification: "email"}}}, nil); bare.more["captcha_stage"] != nil {
+		t.Error("a widget that nobody asks for")
 	}
 }
 

@@ -44,6 +44,7 @@ func (x *executor) page(at *flowengine.Answer) *page {
 	a.Step, a.Authentication = at.Action.Type, at.Action.Authentication
 	if err == nil {
 		if p := pageFor(at.Flow.Type, &a, at.Ahead()); p != nil {
+			p.bots = botsOf(a.Options)
 			return p
 		}
 	}
@@ -137,7 +138,7 @@ func identify(t tenant.FlowType, a *asked, ahead []flow.Ahead) *page {
 		component: identificationComponent, fields: map[string]string{"": "uid_field"},
 		more: object{
 			"user_fields": ways, "password_fields": false, "allow_show_password": true, "primary_action": "Continue", "sources": []object{},
-			"show_source_labels": false, "enable_remember_me": false, "flow_designation": types[t].designation, "captcha_stage": nil, "passkey_challenge": nil,
+			"show_source_labels": false, "enable_remember_me": false, "flow_designation": types[t].designation, "captcha_stage": botsOf(a.Options).stage(), "passkey_challenge": nil,
 		},
 		read: func(given body, wrong details) []flow.Input {
 			id := must(given, "uid_field", wrong)
@@ -197,7 +198,7 @@ func signUp(ways []string, password bool) *page {
 
 // passwordNext says whether a password is set right after any of the ways.
 func passwordNext(ahead []flow.Ahead, ways []string) bool {
-	return !slices.ContainsFunc(ahead, func(a flow.Ahead) bool {
+	return len(ahead) > 0 && !slices.ContainsFunc(ahead, func(a flow.Ahead) bool {
 		return slices.Contains(ways, a.Identification) &&
 			(a.Step != "create_authenticator" || len(a.Ways) == 0 || a.Ways[0]["authentication"] != "primary_password")
 	})
@@ -266,9 +267,13 @@ func profile(attributes []attribute) *page {
 	})
 }
 
-// pick asks to choose one of several.
-func pick(key, label string, values, labels []string, choose func(n int) object) *page {
+// pick asks to choose one of several; needs are what some of them need.
+func pick(key, label string, values, labels []string, choose func(n int) object, needs ...field) *page {
 	asks := []field{{key: key, label: label, kind: "radio-button-group", required: true, choices: choicesOf(values, labels)}}
+	for _, f := range needs { // by one choice, not by the others
+		f.required = false
+		asks = append(asks, f)
+	}
 	p := prompting(asks, func(given body, wrong details) []flow.Input {
 		n := slices.Index(values, text(given[key]))
 		if n < 0 {

@@ -46,11 +46,7 @@ func settings(a *asked) *page {
 	if len(values) == 0 {
 		return nil
 	}
-	for i := range needs { // by one choice, not by the others
-		needs[i].required = false
-	}
-	p := pick("setting", "What to change", values, labels, nil)
-	p.more["fields"] = append(p.more["fields"].([]object), shownFields(needs)...)
+	p := pick("setting", "What to change", values, labels, nil, needs...)
 	p.fields = map[string]string{"": "setting", "/new_password": passwordKey, "/code": "code"}
 	p.read = func(given body, wrong details) []flow.Input {
 		o := object{"setting": text(given["setting"])}

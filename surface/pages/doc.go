@@ -5,7 +5,8 @@
 //	GET  /link?code=...   says what the link is for; changes nothing, because mail scanners look
 //	POST /link            approves it, or sets the new password
 //
-// It owns the pages: drawn by the server, without script, one style sheet.
+// It owns the pages: drawn by the server, without script, one style sheet, in
+// the languages that messages are in.
 //
 // It does not own what a link is worth (flowengine), who is told when it was
 // approved (flowengine, surface/flowapi), or what a message says

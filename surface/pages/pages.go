@@ -47,15 +47,16 @@ func client(q *surface.Request) flowengine.Client {
 }
 
 func (p *pages) show(q *surface.Request, w http.ResponseWriter) error {
-	_, v, err := p.look(q, q.URL.Query().Get("code"))
+	say := p.words(q)
+	_, v, err := p.look(q, say, q.URL.Query().Get("code"))
 	if err != nil {
-		return refuse(w, q, err, nil)
+		return refuse(w, q, say, err, nil)
 	}
-	return draw(w, q, http.StatusOK, v)
+	return draw(w, q, say, http.StatusOK, v)
 }
 
 // look finds what a link is for and draws up the page that asks.
-func (p *pages) look(q *surface.Request, code string) (*flowengine.Link, view, error) {
+func (p *pages) look(q *surface.Request, say *words, code string) (*flowengine.Link, view, error) {
 	if len(code) != tenant.LinkChars {
 		return nil, view{}, tenant.ErrNotFound
 	}
@@ -63,30 +64,31 @@ func (p *pages) look(q *surface.Request, code string) (*flowengine.Link, view, e
 	if err != nil {
 		return nil, view{}, err
 	}
-	return link, asking(q.Tenant, link, code), nil
+	return link, asking(say, q.Tenant, link, code), nil
 }
 
 func (p *pages) act(q *surface.Request, w http.ResponseWriter) error {
+	say := p.words(q)
 	q.Body = http.MaxBytesReader(w, q.Body, maxForm)
 	if err := q.ParseForm(); err != nil {
-		return refuse(w, q, tenant.Invalidf("", "syntax", "the form could not be read"), nil)
+		return refuse(w, q, say, tenant.Invalidf("", "syntax", "the form could not be read"), nil)
 	}
 	code := q.PostForm.Get("code")
-	link, again, err := p.look(q, code)
+	link, again, err := p.look(q, say, code)
 	if err != nil {
-		return refuse(w, q, err, nil)
+		return refuse(w, q, say, err, nil)
 	}
-	done := approved
+	done := say.Approved
 	if link.Purpose == tenant.PurposeRecover {
-		done = recovered
+		done = say.Recovered
 		err = p.reset(q, code)
 	} else {
 		err = p.engine.ApproveLink(q.Context(), q.Tenant, client(q), code)
 	}
 	if err != nil {
-		return refuse(w, q, err, &again)
+		return refuse(w, q, say, err, &again)
 	}
-	return draw(w, q, http.StatusOK, done)
+	return draw(w, q, say, http.StatusOK, done.view())
 }
 
 // reset gives the user of a recovery link the password in the form, by the same
@@ -125,7 +127,7 @@ func input(key, value string) flow.Input {
 
 // What only a page can refuse.
 var (
-	errEmpty  = tenant.Invalidf("/password", "required", "Type a password.")
-	errDiffer = tenant.Invalidf("/again", "different", "The two passwords differ.")
-	errMore   = tenant.ErrNotFound.Says("more is needed than a password")
+	errEmpty  = errors.New("no password")
+	errDiffer = errors.New("two different passwords")
+	errMore   = errors.New("more is needed than a password")
 )

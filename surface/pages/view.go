@@ -10,7 +10,6 @@ import (
 	"html/template"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/usher-id/usher/flowengine"
 	"github.com/usher-id/usher/flowengine/flow"
@@ -39,6 +38,7 @@ func styleHash() string {
 // view is what the page shows: a form while Code is set, else only words.
 type view struct {
 	CSS      template.CSS
+	Say      *words
 	Title    string
 	Words    []string
 	Facts    []fact
@@ -50,76 +50,71 @@ type view struct {
 
 type fact struct{ Name, Value string }
 
-// What a page says when there is nothing more to do.
-var (
-	approved  = view{Title: "Done", Words: []string{"It is approved. Go back to where you began; you can close this page."}}
-	recovered = view{Title: "Done", Words: []string{"Your password is set. You can sign in with it now."}}
-	nothing   = view{Title: "Nothing here", Words: []string{"This page needs the whole link that you were sent."}}
-	over      = view{Title: "This link no longer works", Words: []string{"It has been used, replaced by a newer one, or has expired. Ask for a new one where you began."}}
-)
-
 // asking is the page that asks before anything happens. It names what the user
 // can check: a link that somebody else asked for is how accounts are stolen.
-func asking(t *tenant.Tenant, link *flowengine.Link, code string) view {
-	v := view{Code: code, Facts: []fact{
-		{"For", flow.Mask(link.Target)},
-		{"Asked for at", link.Asked.At.UTC().Format(time.RFC1123)},
-		{"From", link.Asked.IP},
-	}}
-	if link.Asked.UserAgent != "" {
-		v.Facts = append(v.Facts, fact{"By", link.Asked.UserAgent})
-	}
+func asking(say *words, t *tenant.Tenant, link *flowengine.Link, code string) view {
+	page := say.Verification
 	switch link.Purpose {
 	case tenant.PurposeRecover:
-		v.Title, v.Button, v.Password = "Choose a new password", "Set password", true
-		v.Words = []string{"For your account at " + t.Name + "."}
+		page = say.Recovery
 	case tenant.PurposeAuthenticate:
-		v.Title, v.Button = "Sign in to "+t.Name+"?", "Yes, sign in"
-		v.Words = []string{"Somebody asked to sign in to your account. Approve it only if it was you, just now."}
-	default:
-		v.Title, v.Button = "Is this address yours?", "Yes, it is mine"
-		v.Words = []string{"Somebody at " + t.Name + " says that this address is theirs. Approve it only if it was you, just now."}
+		page = say.Authentication
+	}
+	page = page.about(t)
+	v := page.view()
+	v.Button, v.Code, v.Password = page.Button, code, link.Purpose == tenant.PurposeRecover
+	v.Facts = []fact{
+		{say.For, flow.Mask(link.Target)},
+		{say.Asked, link.Asked.At.UTC().Format(say.Time)},
+		{say.From, link.Asked.IP},
+	}
+	if link.Asked.UserAgent != "" {
+		v.Facts = append(v.Facts, fact{say.By, link.Asked.UserAgent})
 	}
 	return v
 }
 
 // refuse draws why not; again is the form to be filled in once more, if there is
 // one. What is our fault is left to the door, which logs it.
-func refuse(w http.ResponseWriter, q *surface.Request, err error, again *view) error {
+func refuse(w http.ResponseWriter, q *surface.Request, say *words, err error, again *view) error {
 	e := tenant.AsError(err)
 	retry := func(problems ...string) view {
 		if again == nil {
-			return view{Title: "That did not work", Words: problems}
+			return view{Title: say.Failed, Words: problems}
 		}
 		again.Problems = problems
 		return *again
 	}
 	switch {
 	case errors.Is(e, tenant.ErrPasswordPolicy):
-		return draw(w, q, http.StatusBadRequest, retry(surface.PasswordWords(e)...))
+		return draw(w, q, say, http.StatusBadRequest, retry(surface.PasswordWordsIn(say.Language, e)...))
 	case errors.Is(e, tenant.ErrOTPExpired):
-		return draw(w, q, http.StatusGone, over)
-	case err == errMore: //nolint:errorlint // the very value
-		return draw(w, q, http.StatusConflict, view{Title: "One more step", Words: []string{
-			"This account asks for more than a new password. Enter this code where you began:", q.PostForm.Get("code"),
-		}})
+		return draw(w, q, say, http.StatusGone, say.Over.view())
+	case errors.Is(err, errEmpty):
+		return draw(w, q, say, http.StatusBadRequest, retry(say.Empty))
+	case errors.Is(err, errDiffer):
+		return draw(w, q, say, http.StatusBadRequest, retry(say.Differ))
+	case errors.Is(err, errMore):
+		v := say.More.view()
+		v.Words = append(v.Words, q.PostForm.Get("code"))
+		return draw(w, q, say, http.StatusConflict, v)
 	case e.Kind == tenant.Unavailable || e.Kind == tenant.TooMany:
 		if s := int(e.RetryAfter().Seconds()); s > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(s))
 		}
-		return draw(w, q, surface.Status(e), retry("The server is busy. Try again in a moment."))
+		return draw(w, q, say, surface.Status(e), retry(say.Busy))
 	case e.Kind == tenant.Invalid:
-		return draw(w, q, http.StatusBadRequest, retry(e.Message))
+		return draw(w, q, say, http.StatusBadRequest, retry(say.Unreadable))
 	case e.Kind == tenant.NotFound:
-		return draw(w, q, http.StatusNotFound, nothing)
+		return draw(w, q, say, http.StatusNotFound, say.Nothing.view())
 	case e.Kind == tenant.Internal:
 		return err
 	}
-	return draw(w, q, surface.Status(e), view{Title: "That did not work", Words: []string{e.Message}})
+	return draw(w, q, say, surface.Status(e), view{Title: say.Failed, Words: []string{say.Refused}})
 }
 
-func draw(w http.ResponseWriter, q *surface.Request, status int, v view) error {
-	v.CSS = template.CSS(pageCSS) //nolint:gosec // our own file
+func draw(w http.ResponseWriter, q *surface.Request, say *words, status int, v view) error {
+	v.CSS, v.Say = template.CSS(pageCSS), say //nolint:gosec // our own file
 	var b bytes.Buffer
 	if err := page.Execute(&b, v); err != nil {
 		return err

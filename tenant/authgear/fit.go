@@ -175,6 +175,11 @@ var leaveOut = []string{"prompt_create_passkey", "terminate_other_sessions"}
 // the flow asks for no less; nil where the flow as a whole can't be had.
 func (f *finding) partOfFlow() *node {
 	part := f.flow
+	for _, rules := range []string{"login_id", "oauth"} {
+		if rule := f.entry(rules); rule != f.flow { // of account_linking: without it the rule of the project holds
+			return rule
+		}
+	}
 	switch f.Reason {
 	case document.UnknownKey, "NotHere", "NotOptional", "NoProvider":
 		part = f.node

@@ -60,6 +60,8 @@ var moves = []struct {
 	{"/ui/forgot_password/email", "/recovery/email", same},
 	{"/ui/forgot_password/phone", "/recovery/phone", same},
 	{"/session/lifetime_seconds", "/sessions/lifetime_seconds", same},
+	{"/account_linking/oauth", "/account_linking/oauth", same},
+	{"/account_linking/login_id", "/account_linking/login_id", same},
 	{"/localization/fallback_language", "/messaging/language", same},
 }
 
@@ -106,7 +108,6 @@ func (t *translation) asIs(root place) {
 var parts = map[string]string{
 	"/account_anonymization":                                     "accounts are not anonymized by a schedule here",
 	"/account_deletion":                                          "users can't schedule the deletion of their account here",
-	"/account_linking":                                           "there are no rules for linking accounts here yet",
 	"/authentication/lockout":                                    "there is no such lockout here",
 	"/authentication/rate_limits":                                "there is no limit of this kind here",
 	"/authentication/rate_limits/device_token":                   "device tokens are 160 bits of chance here, and can't be guessed at any rate",
