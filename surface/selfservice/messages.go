@@ -68,7 +68,6 @@ const (
 	wrongTOTP           = 4000008
 	wrongLookup         = 4000016
 	shortPassword       = 4000032
-	longPassword        = 4000033
 	breachedPassword    = 4000034
 	noSuchAccount       = 4000037
 	captcha             = 4000038
@@ -102,7 +101,7 @@ const (
 )
 
 // texts are the words that the API's reference gives each id.
-var texts = map[int]string{
+var texts = map[int]string{ //nolint:gosec // words about credentials, and none of them
 	labelReauth:       "Please confirm this action by verifying that it is you.",
 	labelSecondFactor: "Please complete the second authentication challenge.",
 	labelTOTPCode:     "Authentication code",
@@ -158,7 +157,6 @@ var texts = map[int]string{
 	wrongTOTP:        "The provided authentication code is invalid, please try again.",
 	wrongLookup:      "The backup recovery code is not valid.",
 	shortPassword:    "The password must be at least {min_length} characters long, but got {actual_length}.",
-	longPassword:     "The password must be at most {max_length} characters long, but got {actual_length}.",
 	breachedPassword: "The password has been found in data breaches and must no longer be used.",
 	noSuchAccount:    "This account does not exist or has no login method configured.",
 	captcha:          "Captcha verification failed, please try again.",
