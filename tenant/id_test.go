@@ -1,6 +1,7 @@
 package tenant
 
 import (
+	"errors"
 	"regexp"
 	"testing"
 	"time"
@@ -57,11 +58,11 @@ func TestPFIDOfUUID(t *testing.T) {
 		"", "0193a1b2-c3d4-4e5f-8a9b-0c1d2e3f4a5b", "0193a1b2-c3d4-7e5f-ca9b-0c1d2e3f4a5b", "0193A1B2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
 		"0193a1b2c3d4-7e5f-8a9b-0c1d2e3f4a5b-", "0193a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5g", "0193a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b0",
 	} {
-		if _, err := PFIDOf(bad, 1); err != ErrNotUUIDv7 {
+		if _, err := PFIDOf(bad, 1); !errors.Is(err, ErrNotUUIDv7) {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
-	if _, err := (PFID{Random: [10]byte{1}}).UUID(); err != ErrNotUUIDv7 {
+	if _, err := (PFID{Random: [10]byte{1}}).UUID(); !errors.Is(err, ErrNotUUIDv7) {
 		t.Errorf("of chance: %v", err)
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"net/http"
-	"net/http/pprof" //nolint:gosec // it registers with a mux that nobody serves
+	"net/http/pprof"
 	"runtime"
 	"runtime/debug"
 	"time"

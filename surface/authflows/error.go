@@ -23,7 +23,7 @@ const (
 	requiredValue     code = "required_value"      // one is missing
 	unexpectedRefType code = "unexpected_ref_type" // an id names something of another kind
 	notAuthenticated  code = "not_authenticated"   // there is no API key
-	badAuthtoken      code = "bad_authtoken"       // there is one, and it doesn't hold here
+	badAuthtoken      code = "bad_authtoken"       //nolint:gosec // there is one, and it doesn't hold here
 	notPermitted      code = "not_permitted"       // it holds, and may not do this
 	notFound          code = "not_found"           // there is no such thing, or it is another tenant's
 	invalidAction     code = "invalid_action"      // things stand so that this can't be done
