@@ -47,8 +47,7 @@ bench: ## Measure against the gates of docs/performance.md (about 25 minutes)
 	@services=$$(scripts/services.sh) && eval "$$services" && go run ./bench
 
 bench-smoke: ## Run every scenario of it once, and every Go benchmark
-	@services=$$(scripts/services.sh) && eval "$$services" && go run ./bench -smoke
-	go test -run '^$$' -bench . -benchtime 1x ./...
+	@services=$$(scripts/services.sh) && eval "$$services" && go run ./bench -smoke && go test -run '^$$' -bench . -benchtime 1x ./...
 
 fuzz: ## Fuzz each target for FUZZTIME (30s)
 	@for package in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
