@@ -344,7 +344,9 @@ func TestRecovery(t *testing.T) {
 		}
 		// The id alone, which stands in logs, isn't enough to set the password.
 		c.get("/self-service/settings/flows?id="+f.str("id")).refuses(401, "session_inactive")
-		c.post("/self-service/settings?flow="+f.str("id"), obj{"method": "password", "password": "stolen horse"}).refuses(401, "session_inactive")
+		for _, path := range []string{"settings", "recovery"} {
+			c.post("/self-service/"+path+"?flow="+f.str("id"), obj{"method": "password", "password": "stolen horse"}).refuses(401, "session_inactive")
+		}
 		c.token = f.str("continue_with", 0, "ory_session_token")
 		c.get("/sessions/whoami").refuses(401, "session_inactive")
 		s := c.get("/self-service/settings/flows?id="+f.str("id")).is(200).stands("show_form", 1060001)
