@@ -562,6 +562,10 @@ func TestSessions(t *testing.T) {
 		// A page elsewhere can't use a browser's cookie.
 		nobody.do("DELETE", "/sessions", nil, "Cookie", "ory_kratos_session="+one.token, "Origin", "https://evil.example").refuses(403, "security_csrf_violation")
 		nobody.do("GET", "/sessions/whoami", nil, "Cookie", "ory_kratos_session="+one.token).is(200)
+		// Nor can another host of the domain put its session before the browser's own.
+		if a := nobody.do("GET", "/sessions/whoami", nil, "Cookie", "ory_kratos_session="+bob.token+"; usher_session="+one.token).is(200); a.str("id") != oneID {
+			t.Error(a.raw)
+		}
 	})
 }
 
