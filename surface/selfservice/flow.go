@@ -2,6 +2,7 @@ package selfservice
 
 import (
 	"encoding/json"
+	"errors"
 	"net/url"
 
 	"github.com/usher-id/usher/flowengine"
@@ -169,10 +170,25 @@ func (c *call) begin(k *kind, ref tenant.FlowRef, n note, returnTo string, input
 	return c.find(k, id)
 }
 
-// remember keeps the note of a flow.
-func (c *call) remember(f *held) error {
-	return c.engine.NoteHeld(c.Context(), c.Tenant, f.run.ID, f.note)
+// remember changes the note of a flow; what another request has noted meanwhile
+// is changed, not lost.
+func (c *call) remember(f *held, change func(*note)) error {
+	for {
+		change(&f.note)
+		err := c.engine.NoteHeld(c.Context(), c.Tenant, &f.run, f.note)
+		if !errors.Is(err, tenant.ErrFlowConflict) {
+			return err
+		}
+		now, err := c.look(f.kind, f.id)
+		if err != nil {
+			return err
+		}
+		f.note, f.run = now.note, now.run
+	}
 }
+
+// silent is a note without messages.
+func silent(n *note) { n.Messages = nil }
 
 // requestURL is how the flow was asked for, on the tenant's public URL.
 func (c *call) requestURL() string { return c.base + c.URL.RequestURI() }

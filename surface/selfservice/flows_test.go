@@ -406,6 +406,30 @@ func TestRecovery(t *testing.T) {
 	})
 }
 
+// Of a right code that is sent twice at once one is taken, and what it gave is
+// good whatever the other was told.
+func TestRecoveryTwiceAtOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, h *house) {
+		x := h.tenant("acme")
+		h.user(x, "ann@example.com", "correct horse")
+		for range 4 {
+			h.wait(2 * time.Second)
+			c := h.app(x)
+			f := c.submit(c.begin("recovery", ""), obj{"method": "code", "email": "ann@example.com"}).is(200)
+			code, answers := h.code(x, "ann@example.com"), make(chan answer)
+			for range 3 {
+				go func() { answers <- c.submit(f, obj{"code": code}) }()
+			}
+			for range 3 {
+				if a := <-answers; a.str("state") == "passed_challenge" {
+					c.token += a.str("continue_with", 0, "ory_session_token")
+				}
+			}
+			c.get("/self-service/settings/flows?id="+f.str("id")).is(200).stands("show_form", 1060001)
+		}
+	})
+}
+
 func TestSettings(t *testing.T) {
 	onBoth(t, func(t *testing.T, h *house) {
 		x := h.tenant("acme")

@@ -153,11 +153,12 @@ func (c *call) answer(f *held, in form) (any, error) {
 	if at.Action.Type == flow.Finished {
 		return c.finished(f, at)
 	}
-	f.note.Messages, f.note.Active = nil, cmp.Or(method, f.note.Active)
-	if len(values) > 0 {
-		f.note.Values = values
-	}
-	if err := c.remember(f); err != nil {
+	if err := c.remember(f, func(n *note) {
+		n.Saved, n.Messages, n.Active = false, nil, cmp.Or(method, n.Active)
+		if len(values) > 0 {
+			n.Values = values
+		}
+	}); err != nil {
 		return nil, err
 	}
 	return c.moved(f)
@@ -189,8 +190,7 @@ func (c *call) finished(f *held, at *flowengine.Answer) (any, error) {
 	case settings:
 		return c.settled(f)
 	}
-	f.note.Messages = nil
-	if err := c.remember(f); err != nil {
+	if err := c.remember(f, silent); err != nil {
 		return nil, err
 	}
 	return c.moved(f)
@@ -313,9 +313,9 @@ func (c *call) rejected(f *held, err error) (any, error) {
 		}
 		f.at = at
 	}
-	f.note.Messages = told
-	if err := c.remember(f); err != nil {
-		return nil, err
+	f.note.Messages = told // shown now, and later unless another request has noted something since
+	if noteErr := c.engine.NoteHeld(c.Context(), c.Tenant, &f.run, f.note); noteErr != nil && !errors.Is(noteErr, tenant.ErrFlowConflict) {
+		return nil, noteErr
 	}
 	out, drawErr := c.show(f, status)
 	if drawErr != nil {
