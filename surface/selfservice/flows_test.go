@@ -160,6 +160,26 @@ func TestRegisterWithVerificationFirst(t *testing.T) {
 	})
 }
 
+// Where a sign-up could turn into a login, these clients are told that the address
+// is taken, and the flow goes on.
+func TestRegisterTaken(t *testing.T) {
+	onBoth(t, func(t *testing.T, h *house) {
+		x := h.tenant("acme", withCodes, func(c *tenant.Config) {
+			email := tenant.LinkingClaim{Pointer: "/email"}
+			c.AccountLinking.LoginID = []tenant.LoginIDLinking{{Key: "email", UserProfile: email, Action: tenant.LoginAndLink}}
+		})
+		h.user(x, "ann@example.com", "correct horse")
+		c := h.app(x)
+		f := c.begin("registration", "")
+		for _, with := range []obj{{"method": "password", "password": "other horse"}, {"method": "profile"}, {"method": "code"}} {
+			with["traits"] = obj{"email": "ann@example.com"}
+			c.submit(f, with).is(400).stands("choose_method", 4000007)
+			c.get("/self-service/registration/flows?id="+f.str("id")).is(200).stands("choose_method", 4000007)
+		}
+		c.submit(f, obj{"method": "password", "password": "other horse", "traits": obj{"email": "bob@example.com"}}).is(200)
+	})
+}
+
 // A second factor that is required is set up in the flow, step by step; a passkey
 // is not asked for where pages can't make one.
 func TestRegisterWithSecondFactor(t *testing.T) {

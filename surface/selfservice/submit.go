@@ -218,6 +218,9 @@ func (c *call) move(f *held, in form) (*flowengine.Answer, error) {
 			inputs = p.goesOn(in)
 		}
 	}
+	if err == nil && f.asks() == linking {
+		err = tenant.ErrDuplicatedIdentity
+	}
 	return f.at, err
 }
 
@@ -306,7 +309,7 @@ func (c *call) rejected(f *held, err error) (any, error) {
 	case f.over():
 		return nil, c.errExpired(f)
 	}
-	if passing[f.asks()] != nil { // nobody can be asked here: back to who it is
+	if passing[f.asks()] != nil || f.asks() == linking { // nobody can be asked here: back to who it is
 		at, againErr := c.engine.AgainHeld(c.Context(), c.Tenant, c.client(), f.run.ID)
 		if againErr != nil {
 			return nil, againErr
