@@ -90,20 +90,28 @@ type held struct {
 	tries bool // this request tries a code
 }
 
+// maxHops bounds how far a request is led on from settings that were saved.
+const maxHops = 8
+
 // find reads a flow by the id that its client knows. A browser's flow is there
 // for its browser alone; settings are for whose they are (mine), who may have
 // proved themselves again meanwhile.
 func (c *call) find(k *kind, id string) (*held, error) {
-	f, err := c.look(k, id)
-	switch {
-	case err != nil:
-		return nil, err
-	case f.note.Type == typeBrowser && f.note.Kind != settings.name && !c.owns(&f.note):
-		return nil, errCSRF("The flow was begun by another browser, or its cookie is gone.")
-	case f.note.Next != "":
-		return c.find(k, f.note.Next)
+	for hops := 0; ; hops++ {
+		f, err := c.look(k, id)
+		switch {
+		case err != nil:
+			return nil, err
+		case f.note.Type == typeBrowser && f.note.Kind != settings.name && !c.owns(&f.note):
+			return nil, errCSRF("The flow was begun by another browser, or its cookie is gone.")
+		case f.note.Next == "":
+			return f, nil
+		}
+		id = f.note.Next
+		if hops == maxHops {
+			return nil, c.errReplaced("self_service_flow_replaced", &held{kind: k, id: id, note: f.note})
+		}
 	}
-	return f, nil
 }
 
 // look reads a flow, whoever asks.
@@ -289,6 +297,14 @@ func (c *call) errExpired(f *held) error {
 		details["return_to"] = f.run.ReturnURL
 	}
 	return &problem{status: 410, id: "self_service_flow_expired", reason: "The flow has expired. Begin another one.", details: details, cause: tenant.ErrFlowNotFound}
+}
+
+// errReplaced says which flow takes the place of one that is over.
+func (c *call) errReplaced(id string, by *held) error {
+	return &problem{
+		status: 410, id: id, reason: "Go on with the flow that takes its place.", flow: by.id, redirect: c.elsewhere(by), cause: tenant.ErrFlowFinished,
+		details: map[string]any{"use_flow_id": by.id},
+	}
 }
 
 // show answers with the flow, or sends the browser to the page that shows it.

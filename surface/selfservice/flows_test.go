@@ -553,6 +553,25 @@ func TestSettings(t *testing.T) {
 	})
 }
 
+// Settings that were saved lead on, but not without end.
+func TestSettingsLeadOn(t *testing.T) {
+	onBoth(t, func(t *testing.T, h *house) {
+		x := h.tenant("acme")
+		h.user(x, "ann@example.com", "correct horse")
+		c := h.app(x)
+		c.token = c.submit(c.begin("login", ""), obj{"method": "password", "identifier": "ann@example.com", "password": "correct horse"}).is(200).str("session_token")
+		first := c.begin("settings", "").str("id")
+		read := func(id string) answer { t.Helper(); return c.get("/self-service/settings/flows?id=" + id) }
+		for i := range 10 {
+			f := read(first)
+			if i == 9 {
+				f = read(f.refuses(410, "self_service_flow_replaced").str("use_flow_id"))
+			}
+			c.submit(f.is(200), obj{"method": "profile", "traits": obj{"name": fmt.Sprint("Ann ", i)}}).is(200).stands("success", 1050001)
+		}
+	})
+}
+
 // totp is RFC 6238, as an authenticator app computes it.
 func totp(secret string, at time.Time) string {
 	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(secret)

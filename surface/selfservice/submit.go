@@ -283,10 +283,7 @@ func (c *call) replace(f *held, id string, why *text) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, &problem{
-		status: http.StatusGone, id: id, reason: "Go on with the flow that takes its place.", flow: fresh.id, redirect: c.elsewhere(fresh), cause: tenant.ErrFlowFinished,
-		details: map[string]any{"use_flow_id": fresh.id},
-	}
+	return nil, c.errReplaced(id, fresh)
 }
 
 // elsewhere is where a browser finds a flow; "" for an app.
