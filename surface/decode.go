@@ -18,6 +18,9 @@ const (
 	MaxDepth = 16       // of arrays and objects in one another
 )
 
+// MaxURL bounds the URLs that doors keep of what a client sends, in bytes.
+const MaxURL = 2048
+
 // Decode reads the body of a request, a JSON object, into a struct or a map. Keys
 // that the struct doesn't have are ignored; everything else that doesn't fit is
 // refused.

@@ -18,8 +18,6 @@ const Name = "flowapi"
 // MaxInputs is how many inputs a batch may have.
 const MaxInputs = 32
 
-const maxURL = 2048 // bytes
-
 type api struct{ engine *flowengine.Engine }
 
 // New makes the door.
@@ -115,7 +113,7 @@ func (a *api) mayReturn(q *surface.Request, to string) error {
 	if err != nil {
 		return err
 	}
-	if len(to) > maxURL || !tenant.Returns(to, cfg.Web.ReturnURLs...) {
+	if len(to) > surface.MaxURL || !tenant.Returns(to, cfg.Web.ReturnURLs...) {
 		return tenant.Invalidf("/return_url", "enum", "return_url is not one of the tenant's web.return_urls, nor below one")
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/usher-id/usher/flowengine"
 	"github.com/usher-id/usher/flowengine/flow"
+	"github.com/usher-id/usher/surface"
 	"github.com/usher-id/usher/tenant"
 )
 
@@ -198,8 +199,12 @@ func (c *call) remember(f *held, change func(*note)) error {
 // silent is a note without messages.
 func silent(n *note) { n.Messages = nil }
 
-// requestURL is how the flow was asked for, on the tenant's public URL.
-func (c *call) requestURL() string { return c.base + c.URL.RequestURI() }
+// requestURL is how the flow was asked for, on the tenant's public URL, as far as
+// it is kept.
+func (c *call) requestURL() string {
+	u := c.base + c.URL.RequestURI()
+	return u[:min(len(u), surface.MaxURL)]
+}
 
 // pageOf is the tenant's page that shows a flow; without one, the flow's document.
 func (c *call) pageOf(f *held) string {

@@ -3,6 +3,7 @@ package selfservice
 import (
 	"cmp"
 
+	"github.com/usher-id/usher/surface"
 	"github.com/usher-id/usher/tenant"
 )
 
@@ -14,7 +15,7 @@ func (c *call) returnTo() (string, error) {
 		return "", nil
 	}
 	allowed := append(c.cfg.SelfService.Pages(), c.root+"/self-service") // where there is no page, a flow's document
-	if !tenant.Returns(to, append(allowed, c.cfg.Web.ReturnURLs...)...) {
+	if len(to) > surface.MaxURL || !tenant.Returns(to, append(allowed, c.cfg.Web.ReturnURLs...)...) {
 		return "", errReturnTo("is not one of the tenant's return URLs, nor below one")
 	}
 	return to, nil

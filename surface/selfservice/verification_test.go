@@ -315,6 +315,7 @@ func TestVerifyRefusals(t *testing.T) {
 			"https://evil.example/", "//evil.example", "/ui/welcome", h.origin("acme.localhost") + "/ui/welcomes", "javascript://acme.localhost/ui/welcome",
 			h.origin("acme.localhost") + "/ui/welcome/../evil", h.origin("acme.localhost") + "/ui/welcome/%2e%2e/evil", "http://acme.localhost@evil.example:" + h.port + "/ui/welcome",
 			h.origin("acme.localhost") + `\@evil.example/ui/welcome`,
+			h.origin("acme.localhost") + "/ui/welcome/" + strings.Repeat("x", 2048),
 		} {
 			c.get("/self-service/verification/api?return_to="+url.QueryEscape(to)).refuses(400, "self_service_flow_return_to_forbidden")
 		}
@@ -323,6 +324,9 @@ func TestVerifyRefusals(t *testing.T) {
 		}
 		c.do("POST", f.str("ui", "action"), obj{}, "Content-Type", "text/plain").refuses(415, "")
 		c.do("PUT", "/self-service/verification", nil).is(405)
+		if u := c.begin("verification", "?x="+strings.Repeat("x", 4096)).str("request_url"); len(u) != 2048 {
+			t.Errorf("%d bytes of the request's URL are kept", len(u))
+		}
 	})
 }
 
