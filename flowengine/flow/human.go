@@ -123,8 +123,10 @@ func risks(cfg *tenant.Config, t tenant.FlowType, s *tenant.Step, b *tenant.Bran
 	case s.Type == stepAuthenticate && (method == primaryPassword || method == secondaryPassword):
 		return []*tenant.BotRequirement{&r.Password}
 	case s.Type != stepIdentify:
+	case t == tenant.AccountRecovery && method == idUsername: // a code goes to any address of theirs
+		return []*tenant.BotRequirement{&r.AccountRecovery, &r.OOBOTPEmail, &r.OOBOTPSMS}
 	case t == tenant.AccountRecovery:
-		return []*tenant.BotRequirement{&r.AccountRecovery}
+		return []*tenant.BotRequirement{&r.AccountRecovery, codes[method]}
 	case t == tenant.Verify:
 		return []*tenant.BotRequirement{codes[method]}
 	case verifies:
