@@ -2,6 +2,7 @@ package flowinstances
 
 import (
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -127,6 +128,27 @@ func TestNextStaysHere(t *testing.T) {
 			t.Errorf("%q leads to %q", to, got)
 		}
 	}
+}
+
+// A list is ordered by a few keys that its rows have, however many are named.
+func TestOrdering(t *testing.T) {
+	for by, want := range map[string]string{
+		"n":                                     "b c a",
+		"-n":                                    "a c b",
+		"same,-pk":                              "c b a",
+		" same , pk":                            "a b c",
+		strings.Repeat("nothing,", 1<<16) + "n": "b c a",
+		"same,same,same,n":                      "b c a",
+		"same,same,same,same,n":                 "a b c",
+		"":                                      "a b c",
+	} {
+		rows := []row{{object: object{"pk": "a", "n": 10, "same": 0}}, {object: object{"pk": "b", "n": 2, "same": 0}}, {object: object{"pk": "c", "n": 3, "same": 0}}}
+		sortBy(rows, by)
+		if got := fmt.Sprint(rows[0].object["pk"], " ", rows[1].object["pk"], " ", rows[2].object["pk"]); got != want {
+			t.Errorf("by %.20s: %s, want %s", by, got, want)
+		}
+	}
+	sortBy(nil, "n")
 }
 
 func TestDiagram(t *testing.T) {
