@@ -3,12 +3,14 @@ package flowinstances
 import (
 	"encoding/json"
 	"fmt"
+	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/usher-id/usher/flowengine/flow"
+	"github.com/usher-id/usher/surface"
 	"github.com/usher-id/usher/tenant"
 )
 
@@ -149,6 +151,28 @@ func TestOrdering(t *testing.T) {
 		}
 	}
 	sortBy(nil, "n")
+}
+
+// A form that breaks off is the client's mistake, not ours.
+func TestUpload(t *testing.T) {
+	const head = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.yaml\"\r\n\r\n"
+	for form, want := range map[string]tenant.Reason{
+		head + "version: 1\r\n--x--\r\n":         "",
+		head + "version: 1":                      tenant.ErrValidation.Reason,
+		head[:20]:                                tenant.ErrValidation.Reason,
+		"--x--\r\n":                              tenant.ErrValidation.Reason,
+		head + strings.Repeat("a", maxBlueprint): tenant.ErrTooLarge.Reason,
+		strings.Replace(head, "file", "x", 1) + strings.Repeat("a", 2*maxBlueprint): tenant.ErrTooLarge.Reason,
+	} {
+		r := httptest.NewRequest("POST", "/", strings.NewReader(form))
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+		text, err := upload(&call{Request: &surface.Request{Request: r}})
+		switch {
+		case want == "" && err == nil && string(text) == "version: 1":
+		case want == "" || err == nil || tenant.AsError(err).Reason != want:
+			t.Errorf("%.80q: %q %v, want %s", form, text, err, want)
+		}
+	}
 }
 
 func TestDiagram(t *testing.T) {
