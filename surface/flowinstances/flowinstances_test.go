@@ -2,12 +2,15 @@ package flowinstances
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/usher-id/usher/flowengine/flow"
+	"github.com/usher-id/usher/surface"
 	"github.com/usher-id/usher/tenant"
 )
 
@@ -125,6 +128,49 @@ func TestNextStaysHere(t *testing.T) {
 	} {
 		if got := next(to, []string{"https://app.example/"}); got != want {
 			t.Errorf("%q leads to %q", to, got)
+		}
+	}
+}
+
+// A list is ordered by a few keys that its rows have, however many are named.
+func TestOrdering(t *testing.T) {
+	for by, want := range map[string]string{
+		"n":                                     "b c a",
+		"-n":                                    "a c b",
+		"same,-pk":                              "c b a",
+		" same , pk":                            "a b c",
+		strings.Repeat("nothing,", 1<<16) + "n": "b c a",
+		"same,same,same,n":                      "b c a",
+		"same,same,same,same,n":                 "a b c",
+		"":                                      "a b c",
+	} {
+		rows := []row{{object: object{"pk": "a", "n": 10, "same": 0}}, {object: object{"pk": "b", "n": 2, "same": 0}}, {object: object{"pk": "c", "n": 3, "same": 0}}}
+		sortBy(rows, by)
+		if got := fmt.Sprint(rows[0].object["pk"], " ", rows[1].object["pk"], " ", rows[2].object["pk"]); got != want {
+			t.Errorf("by %.20s: %s, want %s", by, got, want)
+		}
+	}
+	sortBy(nil, "n")
+}
+
+// A form that breaks off is the client's mistake, not ours.
+func TestUpload(t *testing.T) {
+	const head = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.yaml\"\r\n\r\n"
+	for form, want := range map[string]tenant.Reason{
+		head + "version: 1\r\n--x--\r\n":         "",
+		head + "version: 1":                      tenant.ErrValidation.Reason,
+		head[:20]:                                tenant.ErrValidation.Reason,
+		"--x--\r\n":                              tenant.ErrValidation.Reason,
+		head + strings.Repeat("a", maxBlueprint): tenant.ErrTooLarge.Reason,
+		strings.Replace(head, "file", "x", 1) + strings.Repeat("a", 2*maxBlueprint): tenant.ErrTooLarge.Reason,
+	} {
+		r := httptest.NewRequest("POST", "/", strings.NewReader(form))
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+		text, err := upload(&call{Request: &surface.Request{Request: r}})
+		switch {
+		case want == "" && err == nil && string(text) == "version: 1":
+		case want == "" || err == nil || tenant.AsError(err).Reason != want:
+			t.Errorf("%.80q: %q %v, want %s", form, text, err, want)
 		}
 	}
 }
