@@ -345,12 +345,20 @@ func TestRecovery(t *testing.T) {
 		}
 		// The id alone, which stands in logs, isn't enough to set the password.
 		c.get("/self-service/settings/flows?id="+f.str("id")).refuses(401, "session_inactive")
-		c.post("/self-service/settings?flow="+f.str("id"), obj{"method": "password", "password": "stolen horse"}).refuses(401, "session_inactive")
+		for _, path := range []string{"settings", "recovery"} {
+			c.post("/self-service/"+path+"?flow="+f.str("id"), obj{"method": "password", "password": "stolen horse"}).refuses(401, "session_inactive")
+			if a := c.do("POST", "/self-service/"+path+"?flow="+f.str("id"), obj{}, "Cookie", "a=b").refuses(401, "session_inactive"); strings.Contains(a.raw, "ann@") {
+				t.Error(a.raw)
+			}
+		}
 		c.token = f.str("continue_with", 0, "ory_session_token")
 		c.get("/sessions/whoami").refuses(401, "session_inactive")
 		s := c.get("/self-service/settings/flows?id="+f.str("id")).is(200).stands("show_form", 1060001)
 		if s.asks() != "password method=password" || s.str("identity", "id") != u.ID {
 			t.Fatal(s.raw)
+		}
+		if a := c.do("POST", s.str("ui", "action"), obj{"method": "password", "password": "other horse"}, "Cookie", "a=b").refuses(400, ""); strings.Contains(a.raw, "ann@") {
+			t.Error(a.raw)
 		}
 		c.submit(s, obj{"method": "password", "password": "short"}).is(400).tells("password", 4000032)
 		c.submit(s, obj{"method": "password", "password": "other horse"}).is(200).stands("success", 1050001)
@@ -555,6 +563,10 @@ func TestSessions(t *testing.T) {
 		// A page elsewhere can't use a browser's cookie.
 		nobody.do("DELETE", "/sessions", nil, "Cookie", "ory_kratos_session="+one.token, "Origin", "https://evil.example").refuses(403, "security_csrf_violation")
 		nobody.do("GET", "/sessions/whoami", nil, "Cookie", "ory_kratos_session="+one.token).is(200)
+		// Nor can another host of the domain put its session before the browser's own.
+		if a := nobody.do("GET", "/sessions/whoami", nil, "Cookie", "ory_kratos_session="+bob.token+"; usher_session="+one.token).is(200); a.str("id") != oneID {
+			t.Error(a.raw)
+		}
 	})
 }
 

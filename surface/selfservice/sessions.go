@@ -20,18 +20,19 @@ import (
 const kratosCookie = "ory_kratos_session"
 
 // session is the token that a request presents, and whether a cookie brought it.
+// Our own cookie goes first: over HTTPS no other host of the domain can have set it.
 func (c *call) session() (token string, cookie bool) {
 	if t := c.Header.Get("X-Session-Token"); t != "" {
 		return t, false
 	}
-	if t, cookie := c.SessionToken(); t != "" && !cookie {
-		return t, false
+	if t, cookie := c.SessionToken(); t != "" {
+		return t, cookie
 	}
-	if k, err := c.Cookie(kratosCookie); err == nil && k.Value != "" {
-		return k.Value, true
+	k, err := c.Cookie(kratosCookie)
+	if err != nil {
+		return "", false
 	}
-	token = c.Kept(surface.SessionCookie)
-	return token, token != ""
+	return k.Value, k.Value != ""
 }
 
 // keepSession has the browser keep its session, also where this dialect looks

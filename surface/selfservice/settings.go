@@ -8,7 +8,11 @@ import (
 	"github.com/usher-id/usher/tenant/secret"
 )
 
-// mine refuses a settings flow to everybody but whose settings they are.
+// private says whether a flow is for its user alone: settings are, and a recovery
+// whose code was right, by whatever path it is asked for.
+func (f *held) private() bool { return f.kind == settings || f.asks() == "reset_password_data" }
+
+// mine refuses a private flow to everybody but whose settings they are.
 func (c *call) mine(f *held) error {
 	token, _ := c.session()
 	if f.resets() {

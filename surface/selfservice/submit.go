@@ -116,19 +116,26 @@ func (a *api) submit(k *kind) handler {
 	}
 }
 
-// mayAnswer refuses what a page elsewhere could have sent in a user's name. An app
-// sends neither cookies nor an Origin; whatever has them is a browser.
+// mayAnswer refuses whoever the flow isn't for, and what a page elsewhere could
+// have sent in a user's name.
 func (c *call) mayAnswer(f *held, in form) error {
-	for _, h := range []string{"Origin", "Cookie"} {
-		if f.note.Type == typeAPI && c.Header.Get(h) != "" {
-			return wrongAt("", say(invalid, "reason", "The request has the header "+h+", so a browser has sent it; this flow is for apps. Begin a browser flow instead."))
+	if f.private() {
+		if err := c.mine(f); err != nil {
+			return err
 		}
+	}
+	for _, h := range []string{"Origin", "Cookie"} {
+		if f.note.Type != typeAPI || c.Header.Get(h) == "" {
+			continue
+		}
+		why := "The request has the header " + h + ", so a browser has sent it; this flow is for apps. Begin a browser flow instead."
+		if f.private() { // and isn't drawn for one
+			return &problem{status: 400, reason: why, cause: tenant.ErrValidation}
+		}
+		return wrongAt("", say(invalid, "reason", why))
 	}
 	if f.note.Type == typeBrowser && !c.sends(in) {
 		return errCSRF("The csrf_token of the form is not this browser's.")
-	}
-	if f.kind == settings {
-		return c.mine(f)
 	}
 	return nil
 }

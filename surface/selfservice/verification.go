@@ -7,10 +7,10 @@ import (
 )
 
 // openLink is where a link in a message leads: it fills the code in, on the page
-// of the browser that has opened it, and verifies nothing. Mail scanners come
-// here too.
+// of the browser that has begun the flow, and verifies nothing. Mail scanners come
+// here too; to them, as to any other browser, the flow isn't there.
 func (a *api) openLink(c *call) (any, error) {
-	f, err := c.look(verification, c.param("flow"))
+	f, err := c.find(verification, c.param("flow"))
 	switch code := c.param("code"); {
 	case err != nil:
 		return nil, err
@@ -23,10 +23,6 @@ func (a *api) openLink(c *call) (any, error) {
 			f.note.Values = map[string]string{}
 		}
 		f.note.Values["code"] = code[:min(len(code), maxKept)]
-	}
-	if f.note.Type == typeBrowser {
-		c.renewCSRF()
-		f.note.CSRF = csrfHash(c.csrf())
 	}
 	if err := c.remember(f); err != nil {
 		return nil, err

@@ -214,16 +214,19 @@ func TestVerifyByLink(t *testing.T) {
 		b := h.browser(x, false)
 		f := b.onPage(b.submit(b.begin("verification", ""), obj{"method": "code", "email": "ann@example.com"}), "verification")
 		link := "/self-service/verification?flow=" + f.str("id") + "&code=" + h.code(x, "ann@example.com")
-		h.browser(x, false).get(link).is(200) // a scanner
-		other := h.browser(x, false)
-		p := other.onPage(other.get(link), "verification").stands("sent_email", 1080003)
-		if h.verified(u) || p.node("code")["attributes"].(obj)["value"] != h.code(x, "ann@example.com") {
+		h.browser(x, true).get(link).refuses(403, "security_csrf_violation") // a scanner, or whoever else has the link
+		p := b.onPage(b.get(link), "verification").stands("sent_email", 1080003)
+		code := p.node("code")["attributes"].(obj)["value"]
+		if h.verified(u) || code != h.code(x, "ann@example.com") {
 			t.Fatal(p.raw)
 		}
-		other.onPage(other.submit(p, obj{"code": p.node("code")["attributes"].(obj)["value"]}), "verification").stands("passed_challenge", 1080002)
+		b.onPage(b.submit(f, obj{"code": code}), "verification").stands("passed_challenge", 1080002) // by the form of before
 		if !h.verified(u) {
 			t.Error("not verified")
 		}
+		app := h.app(x)
+		f = app.begin("verification", "")
+		app.get("/self-service/verification?flow="+f.str("id")+"&code=123456").is(200).stands("choose_method")
 		h.app(x).get("/self-service/verification?flow="+f.str("id")).refuses(400, "")
 		h.app(x).get("/self-service/verification?flow="+f.str("id")[1:]+"0&code=123456").refuses(404, "")
 	})
