@@ -269,11 +269,7 @@ func (x *executor) logout() (any, error) {
 	if err := x.CheckOrigin(); err != nil {
 		return nil, err
 	}
-	token := x.Kept(surface.SessionCookie)
-	s, _, err := x.api.engine.CheckSession(x.Context(), x.Tenant, token)
-	if err == nil {
-		_, err = x.api.engine.RevokeSession(x.Context(), x.Tenant, x.client(), s, flowengine.Revocation{})
-	}
+	err := x.api.engine.SignOut(x.Context(), x.Tenant, x.client(), x.Kept(surface.SessionCookie))
 	if err != nil && !errors.Is(err, tenant.ErrUnauthenticated) {
 		return nil, err
 	}
