@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/usher-id/usher/testenv"
@@ -116,6 +117,56 @@ func TestFlowInstancesSeed(t *testing.T) {
 }
 
 const executorPath = "/api/v3/flows/executor/"
+
+// Giving up ends the run itself, not only what the browser keeps of it, and
+// signing out is the same however often it is asked for. Another site can have
+// neither done.
+func TestFlowInstancesEnds(t *testing.T) {
+	n := serveNode(t, dev(t, testenv.SQLite(t)))
+	cookies := func(r *reply) string { return strings.Join(r.Header.Values("Set-Cookie"), "\n") }
+	kept := func(r *reply, name string) map[string]string {
+		return map[string]string{"Cookie": regexp.MustCompile(name + `=[^;]+`).FindString(cookies(r))}
+	}
+	from := func(site string, header map[string]string) map[string]string {
+		return map[string]string{"Sec-Fetch-Site": site, "Cookie": header["Cookie"]}
+	}
+
+	run := kept(must(t, 200)(call("GET", n.demo(executorPath+"login-default/?query="), nil, "")), "usher_flow")
+	_, token, _ := strings.Cut(run["Cookie"], ":")
+	stands := func(status int) {
+		t.Helper()
+		must(t, status)(call("POST", n.demo(flowsPath+"/states/input"), nil, fmt.Sprintf(`{"state_token":%q,"input":{"identification":"email","login_id":"ada@example.com"}}`, token)))
+	}
+	stands(200)
+	cancel := n.demo(executorPath + "login-default/cancel/?next=/home")
+	must(t, 403)(call("GET", cancel, from("cross-site", run), ""))
+	stands(200)
+	for range 2 { // the second time there is nothing left
+		r := must(t, 302)(call("GET", cancel, from("same-origin", run), ""))
+		if r.Header.Get("Location") != "/home" || !strings.Contains(cookies(r), "usher_flow=;") {
+			t.Errorf("to %s, cookies %s", r.Header.Get("Location"), cookies(r))
+		}
+	}
+	stands(404)
+	must(t, 302)(call("GET", cancel, nil, ""))
+
+	session := kept(must(t, 200)(call("POST", n.demo(flowsPath), nil, fmt.Sprintf(`{"type":"signup","batch_input":[
+		{"identification":"email","login_id":"ada@example.com"},{"authentication":"primary_password","new_password":%q}]}`, password))), "usher_session")
+	logout := n.demo(executorPath + "logout-default/?query=")
+	must(t, 403)(call("GET", logout, from("cross-site", session), ""))
+	must(t, 200)(call("GET", n.demo("/api/v1/session"), session, ""))
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			r, err := call("GET", logout, session, "")
+			if err != nil || r.Status != 200 || !strings.Contains(cookies(r), "usher_session=;") {
+				t.Errorf("%v %+v", err, r)
+			}
+		})
+	}
+	all.Wait()
+	must(t, 401)(call("GET", n.demo("/api/v1/session"), session, ""))
+}
 
 // What a flow says that this API has no field for stays as it is, whatever is
 // written; and a step that it has no stage for is a page that says so, of a run

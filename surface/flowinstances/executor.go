@@ -217,10 +217,18 @@ func (x *executor) again() (any, error) {
 	return found(to), nil
 }
 
-// cancel gives the run up and leads to where the user was headed.
+// cancel gives the run up and leads to where the user was headed. A page of
+// somebody else's can't have it given up.
 func (a *api) cancel(q *surface.Request) (any, error) {
+	if err := q.CheckOrigin(); err != nil {
+		return nil, err
+	}
 	x, err := a.executor(q)
 	if err != nil {
+		return nil, err
+	}
+	err = a.engine.Cancel(q.Context(), q.Tenant, x.client(), x.token())
+	if err != nil && inFlow(tenant.AsError(err)) != hasEnded {
 		return nil, err
 	}
 	x.keep("")
