@@ -12,6 +12,7 @@ import (
 	"github.com/usher-id/usher/flowengine/flow"
 	"github.com/usher-id/usher/surface"
 	"github.com/usher-id/usher/tenant"
+	"github.com/usher-id/usher/tenant/document"
 )
 
 func catalogOf(t *testing.T, id string, change ...func(*tenant.Config)) *catalog {
@@ -172,6 +173,51 @@ func TestUpload(t *testing.T) {
 		case want == "" || err == nil || tenant.AsError(err).Reason != want:
 			t.Errorf("%.80q: %q %v, want %s", form, text, err, want)
 		}
+	}
+}
+
+// What a branch and a presentation say leaves in a file and comes in again as it
+// was, also what this API has no field for.
+func TestBlueprintKeepsEverything(t *testing.T) {
+	const flows = `{
+		"signup_flows": [{"name": "default", "steps": [
+			{"type": "identify", "one_of": [{"identification": "email", "bot_protection": {"mode": "always"},
+				"account_linking": {"login_id": [{"name": "mail", "action": "login_and_link", "login_flow": "default"}]}}]},
+			{"type": "create_authenticator", "one_of": [{"authentication": "primary_password"}]}]}],
+		"signup_login_flows": [{"name": "default", "steps": [
+			{"type": "identify", "one_of": [{"identification": "email", "signup_flow": "default", "login_flow": "default"}]}]}],
+		"presentation": [{"flow": "signup/default", "display_name": "Join", "title": "Join us", "background": "https://cdn.example/b.png", "layout": "sidebar_left",
+			"compatibility_mode": true, "denied_action": "continue"}]}`
+	c := catalogOf(t, one, func(cfg *tenant.Config) {
+		if err := json.Unmarshal([]byte(flows), &cfg.Flows); err != nil {
+			t.Fatal(err)
+		}
+		cfg.BotProtection = tenant.BotProtection{Enabled: true, Provider: tenant.BotProvider{Type: "hcaptcha", SiteKey: "key"}}
+		cfg.AccountLinking.LoginID = []tenant.LoginIDLinking{{Name: "mail", Key: "email", UserProfile: tenant.LinkingClaim{Pointer: "/email"}, Action: tenant.LinkingError}}
+	})
+	bare := catalogOf(t, one)
+	for _, slug := range []string{"signup-default", "signup_login-default"} {
+		i := c.find(slug)
+		plain, err := json.Marshal(c.blueprint(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r report
+		back := c.plan(&r, document.YAMLOf(plain)) // where it came from
+		moved := bare.plan(&r, document.YAMLOf(plain))
+		if r.failed || len(back) != 1 || len(moved) != 1 {
+			t.Fatalf("%s: %v", slug, r.logs)
+		}
+		if back[0].steps != nil || back[0].look != c.presentation(i) {
+			t.Errorf("%s changes what it came from: %+v", slug, back[0])
+		}
+		if !sameSteps(moved[0].steps, i.steps) || moved[0].look != c.presentation(i) {
+			t.Errorf("%s arrives as %+v, not %+v", slug, moved[0], i.steps)
+		}
+	}
+	b := c.find("signup-default").steps[0].OneOf[0]
+	if b.BotProtection == nil || b.AccountLinking == nil || c.presentation(c.find("signup-default")).Title != "Join us" {
+		t.Errorf("nothing is put to the test: %+v", b)
 	}
 }
 
