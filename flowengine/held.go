@@ -156,13 +156,14 @@ func (e *Engine) byID(runID string) loader {
 	}
 }
 
-// NoteHeld replaces what the door keeps with a run; it is sealed.
-func (e *Engine) NoteHeld(ctx context.Context, t *tenant.Tenant, runID string, data any) error {
-	sealed, err := e.sealData(t, runID, data)
+// NoteHeld replaces what the door keeps with a run, as it was read; it is sealed.
+// tenant.ErrFlowConflict when another request has replaced it since.
+func (e *Engine) NoteHeld(ctx context.Context, t *tenant.Tenant, run *tenant.Run, data any) error {
+	sealed, err := e.sealData(t, run.ID, data)
 	if err != nil {
 		return err
 	}
-	return e.store.NoteRun(ctx, t.ID, runID, sealed)
+	return e.store.NoteRun(ctx, t.ID, run.ID, run.SurfaceData, sealed)
 }
 
 func (e *Engine) sealData(t *tenant.Tenant, runID string, data any) (string, error) {

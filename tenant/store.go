@@ -167,8 +167,8 @@ type RunStore interface {
 	// forgotten. ErrFlowNotFound for any other run.
 	LoadHead(ctx context.Context, tenantID, runID string) (*Loaded, error)
 	// NoteRun replaces Run.SurfaceData of a run that is known by its id;
-	// ErrFlowNotFound.
-	NoteRun(ctx context.Context, tenantID, runID, data string) error
+	// ErrFlowConflict when it isn't old any more, or there is no such run.
+	NoteRun(ctx context.Context, tenantID, runID, old, data string) error
 	// Commit makes one move. ErrFlowConflict when the run was finished by
 	// somebody else since it was loaded, ErrDuplicatedIdentity when a claim was
 	// taken. A run of a tenant deleted meanwhile is kept until the next purge.

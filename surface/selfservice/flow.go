@@ -2,6 +2,7 @@ package selfservice
 
 import (
 	"encoding/json"
+	"errors"
 	"net/url"
 
 	"github.com/usher-id/usher/flowengine"
@@ -89,20 +90,28 @@ type held struct {
 	tries bool // this request tries a code
 }
 
+// maxHops bounds how far a request is led on from settings that were saved.
+const maxHops = 8
+
 // find reads a flow by the id that its client knows. A browser's flow is there
 // for its browser alone; settings are for whose they are (mine), who may have
 // proved themselves again meanwhile.
 func (c *call) find(k *kind, id string) (*held, error) {
-	f, err := c.look(k, id)
-	switch {
-	case err != nil:
-		return nil, err
-	case f.note.Type == typeBrowser && f.note.Kind != settings.name && !c.owns(&f.note):
-		return nil, errCSRF("The flow was begun by another browser, or its cookie is gone.")
-	case f.note.Next != "":
-		return c.find(k, f.note.Next)
+	for hops := 0; ; hops++ {
+		f, err := c.look(k, id)
+		switch {
+		case err != nil:
+			return nil, err
+		case f.note.Type == typeBrowser && f.note.Kind != settings.name && !c.owns(&f.note):
+			return nil, errCSRF("The flow was begun by another browser, or its cookie is gone.")
+		case f.note.Next == "":
+			return f, nil
+		}
+		id = f.note.Next
+		if hops == maxHops {
+			return nil, c.errReplaced("self_service_flow_replaced", &held{kind: k, id: id, note: f.note})
+		}
 	}
-	return f, nil
 }
 
 // look reads a flow, whoever asks.
@@ -165,10 +174,25 @@ func (c *call) begin(k *kind, ref tenant.FlowRef, n note, returnTo string, input
 	return c.find(k, id)
 }
 
-// remember keeps the note of a flow.
-func (c *call) remember(f *held) error {
-	return c.engine.NoteHeld(c.Context(), c.Tenant, f.run.ID, f.note)
+// remember changes the note of a flow; what another request has noted meanwhile
+// is changed, not lost.
+func (c *call) remember(f *held, change func(*note)) error {
+	for {
+		change(&f.note)
+		err := c.engine.NoteHeld(c.Context(), c.Tenant, &f.run, f.note)
+		if !errors.Is(err, tenant.ErrFlowConflict) {
+			return err
+		}
+		now, err := c.look(f.kind, f.id)
+		if err != nil {
+			return err
+		}
+		f.note, f.run = now.note, now.run
+	}
 }
+
+// silent is a note without messages.
+func silent(n *note) { n.Messages = nil }
 
 // requestURL is how the flow was asked for, on the tenant's public URL.
 func (c *call) requestURL() string { return c.base + c.URL.RequestURI() }
@@ -269,6 +293,14 @@ func (c *call) errExpired(f *held) error {
 		details["return_to"] = f.run.ReturnURL
 	}
 	return &problem{status: 410, id: "self_service_flow_expired", reason: "The flow has expired. Begin another one.", details: details, cause: tenant.ErrFlowNotFound}
+}
+
+// errReplaced says which flow takes the place of one that is over.
+func (c *call) errReplaced(id string, by *held) error {
+	return &problem{
+		status: 410, id: id, reason: "Go on with the flow that takes its place.", flow: by.id, redirect: c.elsewhere(by), cause: tenant.ErrFlowFinished,
+		details: map[string]any{"use_flow_id": by.id},
+	}
 }
 
 // show answers with the flow, or sends the browser to the page that shows it.

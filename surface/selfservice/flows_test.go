@@ -161,6 +161,26 @@ func TestRegisterWithVerificationFirst(t *testing.T) {
 	})
 }
 
+// Where a sign-up could turn into a login, these clients are told that the address
+// is taken, and the flow goes on.
+func TestRegisterTaken(t *testing.T) {
+	onBoth(t, func(t *testing.T, h *house) {
+		x := h.tenant("acme", withCodes, func(c *tenant.Config) {
+			email := tenant.LinkingClaim{Pointer: "/email"}
+			c.AccountLinking.LoginID = []tenant.LoginIDLinking{{Key: "email", UserProfile: email, Action: tenant.LoginAndLink}}
+		})
+		h.user(x, "ann@example.com", "correct horse")
+		c := h.app(x)
+		f := c.begin("registration", "")
+		for _, with := range []obj{{"method": "password", "password": "other horse"}, {"method": "profile"}, {"method": "code"}} {
+			with["traits"] = obj{"email": "ann@example.com"}
+			c.submit(f, with).is(400).stands("choose_method", 4000007)
+			c.get("/self-service/registration/flows?id="+f.str("id")).is(200).stands("choose_method", 4000007)
+		}
+		c.submit(f, obj{"method": "password", "password": "other horse", "traits": obj{"email": "bob@example.com"}}).is(200)
+	})
+}
+
 // A second factor that is required is set up in the flow, step by step; a passkey
 // is not asked for where pages can't make one.
 func TestRegisterWithSecondFactor(t *testing.T) {
@@ -407,6 +427,30 @@ func TestRecovery(t *testing.T) {
 	})
 }
 
+// Of a right code that is sent twice at once one is taken, and what it gave is
+// good whatever the other was told.
+func TestRecoveryTwiceAtOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, h *house) {
+		x := h.tenant("acme")
+		h.user(x, "ann@example.com", "correct horse")
+		for range 4 {
+			h.wait(2 * time.Second)
+			c := h.app(x)
+			f := c.submit(c.begin("recovery", ""), obj{"method": "code", "email": "ann@example.com"}).is(200)
+			code, answers := h.code(x, "ann@example.com"), make(chan answer)
+			for range 3 {
+				go func() { answers <- c.submit(f, obj{"code": code}) }()
+			}
+			for range 3 {
+				if a := <-answers; a.str("state") == "passed_challenge" {
+					c.token += a.str("continue_with", 0, "ory_session_token")
+				}
+			}
+			c.get("/self-service/settings/flows?id="+f.str("id")).is(200).stands("show_form", 1060001)
+		}
+	})
+}
+
 func TestSettings(t *testing.T) {
 	onBoth(t, func(t *testing.T, h *house) {
 		x := h.tenant("acme")
@@ -506,6 +550,25 @@ func TestSettings(t *testing.T) {
 		r := scripted.submit(f, obj{"method": "password", "password": "newer horse"}).refuses(403, "session_refresh_required")
 		if !strings.HasPrefix(r.str("redirect_browser_to"), h.origin("acme.localhost")+"/self-service/login/browser?refresh=true&return_to=") {
 			t.Error(r.raw)
+		}
+	})
+}
+
+// Settings that were saved lead on, but not without end.
+func TestSettingsLeadOn(t *testing.T) {
+	onBoth(t, func(t *testing.T, h *house) {
+		x := h.tenant("acme")
+		h.user(x, "ann@example.com", "correct horse")
+		c := h.app(x)
+		c.token = c.submit(c.begin("login", ""), obj{"method": "password", "identifier": "ann@example.com", "password": "correct horse"}).is(200).str("session_token")
+		first := c.begin("settings", "").str("id")
+		read := func(id string) answer { t.Helper(); return c.get("/self-service/settings/flows?id=" + id) }
+		for i := range 10 {
+			f := read(first)
+			if i == 9 {
+				f = read(f.refuses(410, "self_service_flow_replaced").str("use_flow_id"))
+			}
+			c.submit(f.is(200), obj{"method": "profile", "traits": obj{"name": fmt.Sprint("Ann ", i)}}).is(200).stands("success", 1050001)
 		}
 	})
 }

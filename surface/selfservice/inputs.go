@@ -105,6 +105,10 @@ var passing = map[string]func(data map[string]any) flow.Input{
 	},
 }
 
+// linking is where a sign-up that came upon somebody's account is asked whether to
+// log in as them (tenant.LoginAndLink). These clients sign in by a flow of its own.
+const linking = "account_linking_identification_data"
+
 // names says whether a form says who it is: then the flow begins anew, wherever
 // it stands.
 func (f *held) names(in form) bool {

@@ -18,14 +18,16 @@ const recoveryPrefix = "usherrecovery_"
 // token.
 func (c *call) recovered(f *held) (any, error) {
 	token := secret.NewToken(recoveryPrefix)
-	f.note.Values = nil
-	if f.note.Type == typeAPI {
-		f.note.Proof = secret.TokenHash(token)
-	} else {
+	if f.note.Type == typeBrowser {
 		c.renewCSRF()
-		f.note.CSRF = csrfHash(c.csrf())
 	}
-	if err := c.remember(f); err != nil {
+	if err := c.remember(f, func(n *note) {
+		if n.Values = nil; n.Type == typeAPI {
+			n.Proof = secret.TokenHash(token)
+		} else {
+			n.CSRF = csrfHash(c.csrf())
+		}
+	}); err != nil {
 		return nil, err
 	}
 	page := c.settingsPage(f)

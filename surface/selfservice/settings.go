@@ -98,8 +98,7 @@ func (p *page) readSetting(data map[string]any, in form) ([]flow.Input, error) {
 // clients stay on the page, so another one goes on from there.
 func (c *call) settled(f *held) (any, error) {
 	if f.note.Kind == recovery.name {
-		f.note.Messages = nil
-		if err := c.remember(f); err != nil {
+		if err := c.remember(f, silent); err != nil {
 			return nil, err
 		}
 		return c.moved(f)
@@ -110,8 +109,9 @@ func (c *call) settled(f *held) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.note = note{Kind: f.note.Kind, Type: f.note.Type, RequestURL: f.note.RequestURL, CSRF: f.note.CSRF, Next: next.id}
-	if err := c.remember(f); err != nil {
+	if err := c.remember(f, func(n *note) {
+		*n = note{Kind: n.Kind, Type: n.Type, RequestURL: n.RequestURL, CSRF: n.CSRF, Next: next.id}
+	}); err != nil {
 		return nil, err
 	}
 	return c.show(next, 200)

@@ -153,11 +153,12 @@ func (c *call) answer(f *held, in form) (any, error) {
 	if at.Action.Type == flow.Finished {
 		return c.finished(f, at)
 	}
-	f.note.Messages, f.note.Active = nil, cmp.Or(method, f.note.Active)
-	if len(values) > 0 {
-		f.note.Values = values
-	}
-	if err := c.remember(f); err != nil {
+	if err := c.remember(f, func(n *note) {
+		n.Saved, n.Messages, n.Active = false, nil, cmp.Or(method, n.Active)
+		if len(values) > 0 {
+			n.Values = values
+		}
+	}); err != nil {
 		return nil, err
 	}
 	return c.moved(f)
@@ -189,8 +190,7 @@ func (c *call) finished(f *held, at *flowengine.Answer) (any, error) {
 	case settings:
 		return c.settled(f)
 	}
-	f.note.Messages = nil
-	if err := c.remember(f); err != nil {
+	if err := c.remember(f, silent); err != nil {
 		return nil, err
 	}
 	return c.moved(f)
@@ -217,6 +217,9 @@ func (c *call) move(f *held, in form) (*flowengine.Answer, error) {
 		if err == nil {
 			inputs = p.goesOn(in)
 		}
+	}
+	if err == nil && f.asks() == linking {
+		err = tenant.ErrDuplicatedIdentity
 	}
 	return f.at, err
 }
@@ -280,10 +283,7 @@ func (c *call) replace(f *held, id string, why *text) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, &problem{
-		status: http.StatusGone, id: id, reason: "Go on with the flow that takes its place.", flow: fresh.id, redirect: c.elsewhere(fresh), cause: tenant.ErrFlowFinished,
-		details: map[string]any{"use_flow_id": fresh.id},
-	}
+	return nil, c.errReplaced(id, fresh)
 }
 
 // elsewhere is where a browser finds a flow; "" for an app.
@@ -306,16 +306,16 @@ func (c *call) rejected(f *held, err error) (any, error) {
 	case f.over():
 		return nil, c.errExpired(f)
 	}
-	if passing[f.asks()] != nil { // nobody can be asked here: back to who it is
+	if passing[f.asks()] != nil || f.asks() == linking { // nobody can be asked here: back to who it is
 		at, againErr := c.engine.AgainHeld(c.Context(), c.Tenant, c.client(), f.run.ID)
 		if againErr != nil {
 			return nil, againErr
 		}
 		f.at = at
 	}
-	f.note.Messages = told
-	if err := c.remember(f); err != nil {
-		return nil, err
+	f.note.Messages = told // shown now, and later unless another request has noted something since
+	if noteErr := c.engine.NoteHeld(c.Context(), c.Tenant, &f.run, f.note); noteErr != nil && !errors.Is(noteErr, tenant.ErrFlowConflict) {
+		return nil, noteErr
 	}
 	out, drawErr := c.show(f, status)
 	if drawErr != nil {

@@ -19,12 +19,14 @@ func (a *api) openLink(c *call) (any, error) {
 	case f.over():
 		return nil, c.errExpired(f)
 	default:
-		if f.note.Values == nil {
-			f.note.Values = map[string]string{}
-		}
-		f.note.Values["code"] = code[:min(len(code), maxKept)]
+		err = c.remember(f, func(n *note) {
+			if n.Values == nil {
+				n.Values = map[string]string{}
+			}
+			n.Values["code"] = code[:min(len(code), maxKept)]
+		})
 	}
-	if err := c.remember(f); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	if c.page {

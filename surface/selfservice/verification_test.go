@@ -226,7 +226,7 @@ func TestVerifyByLink(t *testing.T) {
 		}
 		app := h.app(x)
 		f = app.begin("verification", "")
-		app.get("/self-service/verification?flow="+f.str("id")+"&code=123456").is(200).stands("choose_method")
+		app.get("/self-service/verification?flow=" + f.str("id") + "&code=123456").is(200).stands("choose_method")
 		h.app(x).get("/self-service/verification?flow="+f.str("id")).refuses(400, "")
 		h.app(x).get("/self-service/verification?flow="+f.str("id")[1:]+"0&code=123456").refuses(404, "")
 	})

@@ -162,13 +162,13 @@ func (s *Store) load(ctx context.Context, by *statement, tenantID, key string) (
 	return &tenant.Loaded{Run: run.noun(), State: state, Account: account.account}, err
 }
 
-var noteRun = &statement{runMove, `UPDATE flow_run SET surface_data = ? WHERE tenant_id = ? AND id = ? AND head <> ''`}
+var noteRun = &statement{runMove, `UPDATE flow_run SET surface_data = ? WHERE tenant_id = ? AND id = ? AND head <> '' AND surface_data = ?`}
 
 // NoteRun implements [tenant.RunStore].
-func (s *Store) NoteRun(ctx context.Context, tenantID, runID, data string) error {
-	n, err := s.alone(ctx, false, noteRun, data, tenantID, clean(runID))
+func (s *Store) NoteRun(ctx context.Context, tenantID, runID, old, data string) error {
+	n, err := s.alone(ctx, false, noteRun, data, tenantID, clean(runID), old)
 	if err == nil && n == 0 {
-		err = tenant.ErrFlowNotFound
+		err = tenant.ErrFlowConflict
 	}
 	return err
 }

@@ -35,12 +35,13 @@ func testHeld(h *house) {
 		for _, ask := range [][2]string{{t.ID, c.Run.ID}, {t.ID, id()}, {t.ID, "nothing\x00"}, {other.ID, hold().Run.ID}} {
 			_, err := h.s.LoadHead(h.ctx(), ask[0], ask[1])
 			h.refused(err, tenant.ErrFlowNotFound)
-			h.refused(h.s.NoteRun(h.ctx(), ask[0], ask[1], "x"), tenant.ErrFlowNotFound)
+			h.refused(h.s.NoteRun(h.ctx(), ask[0], ask[1], "sealed", "x"), tenant.ErrFlowConflict)
 		}
 	})
 	h.step("notes", func(h *house) {
 		c := hold()
-		h.must(h.s.NoteRun(h.ctx(), t.ID, c.Run.ID, "other"))
+		h.must(h.s.NoteRun(h.ctx(), t.ID, c.Run.ID, "sealed", "other"))
+		h.refused(h.s.NoteRun(h.ctx(), t.ID, c.Run.ID, "sealed", "late"), tenant.ErrFlowConflict)
 		got, err := h.s.LoadHead(h.ctx(), t.ID, c.Run.ID)
 		h.must(err)
 		h.same(got.Run.SurfaceData, "other")

@@ -181,7 +181,7 @@ func (p *possessions) reads(h *house, t string) map[string]func() (*tenant.Error
 			return tenant.ErrFlowNotFound, err
 		},
 		"NoteRun": func() (*tenant.Error, error) {
-			return tenant.ErrFlowNotFound, h.s.NoteRun(ctx, t, p.open.Run.ID, "theirs")
+			return tenant.ErrFlowConflict, h.s.NoteRun(ctx, t, p.open.Run.ID, p.open.Run.SurfaceData, "theirs")
 		},
 		"ShownError": func() (*tenant.Error, error) {
 			_, err := h.s.ShownError(ctx, t, p.shown.ID, h.at)
