@@ -348,7 +348,9 @@ func (e *Engine) load(ctx context.Context, m *move, hash string) (s flow.State, 
 	if err != nil {
 		return s, nil, err
 	}
-	return e.open(ctx, m, l)
+	s, program, err = e.open(ctx, m, l)
+	m.held = false // whoever knows the run by its id goes on from where they stood, and not from what a link was answered elsewhere
+	return s, program, err
 }
 
 // open makes a state of what was loaded.

@@ -2,8 +2,14 @@ package flowengine
 
 import (
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+
+	"github.com/google/uuid"
 
 	"github.com/usher-id/usher/flowengine/flow"
 	"github.com/usher-id/usher/tenant"
@@ -17,6 +23,53 @@ type Held struct {
 	Run    tenant.Run
 	Data   json.RawMessage // what the door keeps with it; nil for nothing
 	Answer *Answer         // where it stands; nil when it has expired or was given up
+}
+
+// HeldID is what a door's clients know a run by: a UUID that is the run's,
+// enciphered for the tenant. Run ids stand in admins' views and in logs, and
+// whoever reads one there must not thereby hold the flow.
+func HeldID(t *tenant.Tenant, runID string) (string, error) {
+	run, err := tenant.ParsePFID(runID)
+	if err != nil {
+		return "", err
+	}
+	id, err := run.UUID()
+	if err != nil {
+		return "", err
+	}
+	raw, err := uuid.Parse(id)
+	if err != nil {
+		return "", err
+	}
+	heldCipher(t).Encrypt(raw[:], raw[:])
+	return raw.String(), nil
+}
+
+// RunOfHeld is the id of the run that a client calls so; tenant.ErrFlowNotFound
+// for what no run of the tenant is called.
+func RunOfHeld(t *tenant.Tenant, id string) (string, error) {
+	raw, err := uuid.Parse(id)
+	if err != nil || raw.String() != id {
+		return "", tenant.ErrFlowNotFound
+	}
+	heldCipher(t).Decrypt(raw[:], raw[:])
+	run, err := tenant.PFIDOf(raw.String(), t.Partition)
+	if err != nil {
+		return "", tenant.ErrFlowNotFound
+	}
+	return run.String(), nil
+}
+
+// heldCipher permutes single blocks of 16 bytes, no two of which are alike. It is
+// keyed with the tenant's wrapped key, as [world.Plausible] is.
+func heldCipher(t *tenant.Tenant) cipher.Block {
+	mac := hmac.New(sha256.New, t.Key)
+	mac.Write([]byte("ids of held runs"))
+	block, err := aes.NewCipher(mac.Sum(nil))
+	if err != nil {
+		panic(err) // 32 bytes are a key
+	}
+	return block
 }
 
 // Held reads a run by its id. It changes nothing. tenant.ErrFlowNotFound for a

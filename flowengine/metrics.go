@@ -260,7 +260,7 @@ func (m *Metrics) flowFinished(slug string, t tenant.FlowType, surface string, o
 	m.tenants.count(slug, t, o)
 }
 
-// FlowCancelled counts a run that an admin cancelled.
+// FlowCancelled counts a run that its user or an admin gave up.
 func (m *Metrics) FlowCancelled(t *tenant.Tenant, r *tenant.Run, took time.Duration) {
 	m.flowFinished(t.Slug, r.Flow.Type, r.Surface, Cancelled, took)
 }

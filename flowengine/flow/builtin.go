@@ -109,7 +109,7 @@ func (k *checker) deriveReauth() {
 	prove := tenant.Step{Type: stepAuthenticate, OneOf: append(branches(a.Primary), branches(a.Secondary)...)}
 	add := func(name string, steps ...tenant.Step) {
 		if ref := (tenant.FlowRef{Type: tenant.Reauth, Name: name}); k.program.flows[ref] == nil && len(prove.OneOf) > 0 {
-			k.program.flows[ref] = &tenant.Flow{Name: name, Steps: steps}
+			k.program.flows[ref] = &tenant.Flow{Name: name, Steps: protect(k.program.config, ref.Type, steps, false)}
 		}
 	}
 	add(tenant.DefaultFlow, prove)

@@ -20,14 +20,19 @@ func (p *Program) guarded(b *tenant.Branch) bool {
 	if !p.config.BotProtection.Enabled || b.BotProtection.Always() {
 		return p.config.BotProtection.Enabled
 	}
-	return slices.ContainsFunc([]tenant.FlowRef{{Type: tenant.Signup, Name: b.SignupFlow}, {Type: tenant.Login, Name: b.LoginFlow}}, func(ref tenant.FlowRef) bool {
-		f := p.flows[ref]
-		if f == nil {
-			return false
-		}
-		first := &f.Steps[0]
-		return first.OneOf[branchFor(first, b.Identification)].BotProtection.Always() // Compile has seen that it is there
-	})
+	to := []tenant.FlowRef{{Type: tenant.Signup, Name: b.SignupFlow}, {Type: tenant.Login, Name: b.LoginFlow}}
+	return slices.ContainsFunc(to, func(ref tenant.FlowRef) bool { return p.guardsEntry(ref, b.Identification) })
+}
+
+// guardsEntry says whether a flow that a run may go on in asks for a response
+// where it begins.
+func (p *Program) guardsEntry(ref tenant.FlowRef, identification string) bool {
+	f := p.flows[ref]
+	if f == nil {
+		return false
+	}
+	first := &f.Steps[0]
+	return p.guarded(&first.OneOf[branchFor(first, identification)]) // Compile has seen that it is there
 }
 
 // widget is what a client needs to show the widget.
@@ -123,8 +128,10 @@ func risks(cfg *tenant.Config, t tenant.FlowType, s *tenant.Step, b *tenant.Bran
 	case s.Type == stepAuthenticate && (method == primaryPassword || method == secondaryPassword):
 		return []*tenant.BotRequirement{&r.Password}
 	case s.Type != stepIdentify:
+	case t == tenant.AccountRecovery && method == idUsername: // a code goes to any address of theirs
+		return []*tenant.BotRequirement{&r.AccountRecovery, &r.OOBOTPEmail, &r.OOBOTPSMS}
 	case t == tenant.AccountRecovery:
-		return []*tenant.BotRequirement{&r.AccountRecovery}
+		return []*tenant.BotRequirement{&r.AccountRecovery, codes[method]}
 	case t == tenant.Verify:
 		return []*tenant.BotRequirement{codes[method]}
 	case verifies:

@@ -4,6 +4,10 @@ import (
 	"encoding/base64"
 	"regexp"
 	"strings"
+	"unicode"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/usher-id/usher/tenant"
 )
@@ -77,10 +81,22 @@ func ldapClaim(s *tenant.LDAPServer, id []byte) tenant.Claim {
 var ldapForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*:[a-z0-9.;-]+:[A-Za-z0-9_-]+$`)
 
 // LDAPSubject is what failed tries about somebody in a directory are counted
-// under. They are made by names, of which directories take several for the same:
-// in upper or lower case, and with more or less white space (RFC 4518).
+// under. They are made by names, of which directories take several for the same
+// (RFC 4518): in upper or lower case, in compatible characters, with others that
+// mean nothing, and with more or less white space.
 func LDAPSubject(server, username string) string {
-	return idLDAP + ":" + server + ":" + strings.ToLower(strings.Join(strings.Fields(username), " "))
+	name := norm.NFKC.String(strings.Map(meant, username))
+	name = norm.NFKC.String(cases.Fold().String(name)) // which may decompose
+	return idLDAP + ":" + server + ":" + strings.Join(strings.Fields(name), " ")
+}
+
+// meant drops the characters that directories overlook (RFC 4518 section 2.2).
+func meant(r rune) rune {
+	if !unicode.IsGraphic(r) && !unicode.IsSpace(r) || r == '\u1806' || r == '\ufffc' ||
+		unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) {
+		return -1
+	}
+	return r
 }
 
 // LDAPSubjectOf is that of an identity, by the name that the user gave when it

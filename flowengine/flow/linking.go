@@ -14,6 +14,11 @@ type Linking struct {
 	To        []tenant.Claim `json:"to"` // by which the user can log in, as it is kept
 }
 
+// flow is where they log in.
+func (l *Linking) flow() tenant.FlowRef {
+	return tenant.FlowRef{Type: tenant.Login, Name: l.LoginFlow}
+}
+
 // conflict is what happens when the claim of a sign-up is somebody's: a refusal,
 // or the offer to log in as them.
 func (c *Cursor) conflict(rule tenant.LinkingOverride, owner tenant.Claim) error {
@@ -29,6 +34,9 @@ func (c *Cursor) offerLinking(s *tenant.Step) *Action {
 	ways := make([]map[string]any, len(c.Linking.To))
 	for i, to := range c.Linking.To {
 		ways[i] = map[string]any{"identification": to.Kind, "action": tenant.LoginAndLink, "masked_display_name": c.mask(to)}
+		if c.program.guardsEntry(c.Linking.flow(), to.Kind) {
+			ways[i]["bot_protection"] = c.program.widget()
+		}
 	}
 	return &Action{Type: s.Type, Data: map[string]any{"type": "account_linking_identification_data", "options": ways}}
 }
@@ -49,7 +57,12 @@ func (c *Cursor) link(in *Answer) error {
 	}
 	to := c.Linking.To[index]
 	c.method = to.Kind
-	login := tenant.FlowRef{Type: tenant.Login, Name: c.Linking.LoginFlow}
+	login := c.Linking.flow()
+	if c.program.guardsEntry(login, to.Kind) {
+		if err := c.human(in); err != nil {
+			return err
+		}
+	}
 	owner, err := c.AccountByClaim(to)
 	if err != nil {
 		return err

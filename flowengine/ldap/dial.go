@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -70,6 +71,7 @@ func (d *Directories) connect(ctx context.Context, u *url.URL, settings *tls.Con
 	if err != nil {
 		return nil, err
 	}
+	conn = &limited{conn, maxReceived}
 	if settings != nil {
 		secured := tls.Client(conn, settings)
 		if err := secured.HandshakeContext(ctx); err != nil {
@@ -82,4 +84,24 @@ func (d *Directories) connect(ctx context.Context, u *url.URL, settings *tls.Con
 	c.SetTimeout(d.o.Timeout)
 	c.Start()
 	return c, nil
+}
+
+// maxReceived is how much a server may send in one try, in bytes: an entry with
+// the few attributes that are asked for, and certificates. Read, it takes a
+// multiple in memory.
+const maxReceived = 256 << 10
+
+// limited is a connection from which no more than that is read.
+type limited struct {
+	net.Conn
+	left int
+}
+
+func (c *limited) Read(to []byte) (int, error) {
+	if c.left == 0 {
+		return 0, errors.New("it sends too much")
+	}
+	n, err := c.Conn.Read(to[:min(len(to), c.left)])
+	c.left -= n
+	return n, err
 }

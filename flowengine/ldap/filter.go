@@ -1,7 +1,6 @@
 package ldap
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -82,11 +81,13 @@ func secure(n parse.Node) error {
 	return nil
 }
 
-// calls looks at the functions that a pipeline calls.
+// calls refuses all but the values and functions that are known here: what others
+// make of a name may be of any length.
 func calls(p *parse.PipeNode) error {
 	for _, c := range p.Cmds {
 		for _, arg := range c.Args {
 			switch a := arg.(type) {
+			case *parse.FieldNode, *parse.VariableNode, *parse.DotNode, *parse.StringNode, *parse.BoolNode, *parse.NumberNode:
 			case *parse.IdentifierNode:
 				if functions[a.Ident] == nil && !comparisons[a.Ident] {
 					return fmt.Errorf("it calls %s", a.Ident)
@@ -95,15 +96,31 @@ func calls(p *parse.PipeNode) error {
 				if err := calls(a); err != nil {
 					return err
 				}
+			default:
+				return fmt.Errorf("it has %s", a)
 			}
 		}
 	}
 	return nil
 }
 
+// maxFilter is the longest filter in bytes: that of the longest template, with
+// the longest name in it a few times.
+const maxFilter = 8 << 10
+
+// bounded is a filter that is written.
+type bounded struct{ strings.Builder }
+
+func (b *bounded) Write(part []byte) (int, error) {
+	if b.Len()+len(part) > maxFilter {
+		return 0, fmt.Errorf("it has more than %d bytes", maxFilter)
+	}
+	return b.Builder.Write(part)
+}
+
 // For is the filter that finds who has a name. It is one that can be sent.
 func (f *filter) For(username string) (string, error) {
-	var out bytes.Buffer
+	var out bounded
 	if err := f.template.Execute(&out, map[string]string{"Username": username}); err != nil {
 		return "", fmt.Errorf("it can't be filled in: %w", err)
 	}

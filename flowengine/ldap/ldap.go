@@ -156,10 +156,12 @@ func (d *Directories) find(ctx context.Context, t *tenant.Tenant, c *goldap.Conn
 		attributes = append(attributes, names...)
 	}
 	slices.Sort(attributes[1:])
-	found, err := c.Search(goldap.NewSearchRequest(
+	request := goldap.NewSearchRequest(
 		s.BaseDN, goldap.ScopeWholeSubtree, goldap.NeverDerefAliases, 2, int(d.o.Timeout.Seconds()), false, text, attributes, nil,
-	))
-	several := goldap.IsErrorWithCode(err, goldap.LDAPResultSizeLimitExceeded)
+	)
+	request.EnforceSizeLimit = true // whether the server does or not
+	found, err := c.Search(request)
+	several := goldap.IsErrorWithCode(err, goldap.LDAPResultSizeLimitExceeded) || errors.Is(err, goldap.ErrSizeLimitExceeded)
 	switch {
 	case err != nil && !several:
 		return nil, fmt.Errorf("it can't be searched: %w", plainly(err))

@@ -213,6 +213,43 @@ func TestHangs(t *testing.T) {
 	}
 }
 
+// A server that sends without end is listened to for a while.
+func TestFloods(t *testing.T) {
+	c := newClient(t)
+	for name, flood := range map[string]struct {
+		begin, repeat []byte // of the answers to the first message (RFC 4511 section 4.1.1)
+	}{
+		"entries":         {nil, []byte{0x30, 0x0b, 0x02, 0x01, 0x01, 0x64, 0x06, 0x04, 0x00, 0x30, 0x02, 0x30, 0x00}},
+		"empty entries":   {nil, []byte{0x30, 0x09, 0x02, 0x01, 0x01, 0x64, 0x04, 0x04, 0x00, 0x30, 0x00}},
+		"one long answer": {[]byte{0x04, 0x84, 0x7f, 0xff, 0xff, 0xff}, make([]byte, 4<<10)},
+		"references":      {nil, []byte{0x30, 0x09, 0x02, 0x01, 0x01, 0x73, 0x04, 0x04, 0x02, 'a', ':'}},
+	} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		c.must(err)
+		go func() {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			_, _ = conn.Read(make([]byte, 512))
+			_, err = conn.Write(flood.begin)
+			for some := bytes.Repeat(flood.repeat, 100); err == nil; {
+				_, err = conn.Write(some)
+			}
+		}()
+		begun := time.Now()
+		u, err := c.bind(tenant.LDAPServer{
+			URL: "ldap://" + l.Addr().String(), StartTLS: tenant.StartTLSOff, SearchFilterTemplate: "(uid={{.Username}})", UserIDAttributeName: "uid",
+		}, anywhere, "ada", "x")
+		// Who is one of many would be refused, after a bind as nobody; which such a server doesn't answer.
+		if u != nil || !errors.Is(err, tenant.ErrUnavailable) || time.Since(begun) >= 2*time.Second {
+			t.Errorf("%s: %+v, %v after %s", name, u, err, time.Since(begun))
+		}
+		_ = l.Close()
+	}
+}
+
 // relay passes connections on to a server. A deaf one says that the server
 // doesn't know StartTLS.
 func relay(t *testing.T, url string, deaf bool) string {

@@ -120,23 +120,29 @@ func upload(c *call) ([]byte, error) {
 	}
 	for {
 		part, err := parts.NextPart()
-		var over *http.MaxBytesError
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil, tenant.Invalidf("/file", "required", "It is required.")
-		case errors.As(err, &over):
-			return nil, tenant.ErrTooLarge
 		case err != nil:
-			return nil, tenant.Invalidf("/file", "syntax", "the form could not be read").Because(err)
+			return nil, unread(err)
 		case part.FormName() != "file":
 			continue
 		}
 		text, err := io.ReadAll(part)
-		if errors.As(err, &over) {
-			return nil, tenant.ErrTooLarge
+		if err != nil {
+			return nil, unread(err)
 		}
-		return text, err
+		return text, nil
 	}
+}
+
+// unread refuses a form that can't be read to its end.
+func unread(err error) error {
+	var over *http.MaxBytesError
+	if errors.As(err, &over) {
+		return tenant.ErrTooLarge
+	}
+	return tenant.Invalidf("/file", "syntax", "the form could not be read").Because(err)
 }
 
 // report is what a client is told of an import.

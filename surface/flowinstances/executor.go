@@ -217,10 +217,18 @@ func (x *executor) again() (any, error) {
 	return found(to), nil
 }
 
-// cancel gives the run up and leads to where the user was headed.
+// cancel gives the run up and leads to where the user was headed. A page of
+// somebody else's can't have it given up.
 func (a *api) cancel(q *surface.Request) (any, error) {
+	if err := q.CheckOrigin(); err != nil {
+		return nil, err
+	}
 	x, err := a.executor(q)
 	if err != nil {
+		return nil, err
+	}
+	err = a.engine.Cancel(q.Context(), q.Tenant, x.client(), x.token())
+	if err != nil && inFlow(tenant.AsError(err)) != hasEnded {
 		return nil, err
 	}
 	x.keep("")
@@ -269,11 +277,7 @@ func (x *executor) logout() (any, error) {
 	if err := x.CheckOrigin(); err != nil {
 		return nil, err
 	}
-	token := x.Kept(surface.SessionCookie)
-	s, _, err := x.api.engine.CheckSession(x.Context(), x.Tenant, token)
-	if err == nil {
-		_, err = x.api.engine.RevokeSession(x.Context(), x.Tenant, x.client(), s, flowengine.Revocation{})
-	}
+	err := x.api.engine.SignOut(x.Context(), x.Tenant, x.client(), x.Kept(surface.SessionCookie))
 	if err != nil && !errors.Is(err, tenant.ErrUnauthenticated) {
 		return nil, err
 	}

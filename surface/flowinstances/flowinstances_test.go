@@ -2,13 +2,17 @@ package flowinstances
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/usher-id/usher/flowengine/flow"
+	"github.com/usher-id/usher/surface"
 	"github.com/usher-id/usher/tenant"
+	"github.com/usher-id/usher/tenant/document"
 )
 
 func catalogOf(t *testing.T, id string, change ...func(*tenant.Config)) *catalog {
@@ -126,6 +130,94 @@ func TestNextStaysHere(t *testing.T) {
 		if got := next(to, []string{"https://app.example/"}); got != want {
 			t.Errorf("%q leads to %q", to, got)
 		}
+	}
+}
+
+// A list is ordered by a few keys that its rows have, however many are named.
+func TestOrdering(t *testing.T) {
+	for by, want := range map[string]string{
+		"n":                                     "b c a",
+		"-n":                                    "a c b",
+		"same,-pk":                              "c b a",
+		" same , pk":                            "a b c",
+		strings.Repeat("nothing,", 1<<16) + "n": "b c a",
+		"same,same,same,n":                      "b c a",
+		"same,same,same,same,n":                 "a b c",
+		"":                                      "a b c",
+	} {
+		rows := []row{{object: object{"pk": "a", "n": 10, "same": 0}}, {object: object{"pk": "b", "n": 2, "same": 0}}, {object: object{"pk": "c", "n": 3, "same": 0}}}
+		sortBy(rows, by)
+		if got := fmt.Sprint(rows[0].object["pk"], " ", rows[1].object["pk"], " ", rows[2].object["pk"]); got != want {
+			t.Errorf("by %.20s: %s, want %s", by, got, want)
+		}
+	}
+	sortBy(nil, "n")
+}
+
+// A form that breaks off is the client's mistake, not ours.
+func TestUpload(t *testing.T) {
+	const head = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.yaml\"\r\n\r\n"
+	for form, want := range map[string]tenant.Reason{
+		head + "version: 1\r\n--x--\r\n":         "",
+		head + "version: 1":                      tenant.ErrValidation.Reason,
+		head[:20]:                                tenant.ErrValidation.Reason,
+		"--x--\r\n":                              tenant.ErrValidation.Reason,
+		head + strings.Repeat("a", maxBlueprint): tenant.ErrTooLarge.Reason,
+		strings.Replace(head, "file", "x", 1) + strings.Repeat("a", 2*maxBlueprint): tenant.ErrTooLarge.Reason,
+	} {
+		r := httptest.NewRequest("POST", "/", strings.NewReader(form))
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+		text, err := upload(&call{Request: &surface.Request{Request: r}})
+		switch {
+		case want == "" && err == nil && string(text) == "version: 1":
+		case want == "" || err == nil || tenant.AsError(err).Reason != want:
+			t.Errorf("%.80q: %q %v, want %s", form, text, err, want)
+		}
+	}
+}
+
+// What a branch and a presentation say leaves in a file and comes in again as it
+// was, also what this API has no field for.
+func TestBlueprintKeepsEverything(t *testing.T) {
+	const flows = `{
+		"signup_flows": [{"name": "default", "steps": [
+			{"type": "identify", "one_of": [{"identification": "email", "bot_protection": {"mode": "always"},
+				"account_linking": {"login_id": [{"name": "mail", "action": "login_and_link", "login_flow": "default"}]}}]},
+			{"type": "create_authenticator", "one_of": [{"authentication": "primary_password"}]}]}],
+		"signup_login_flows": [{"name": "default", "steps": [
+			{"type": "identify", "one_of": [{"identification": "email", "signup_flow": "default", "login_flow": "default"}]}]}],
+		"presentation": [{"flow": "signup/default", "display_name": "Join", "title": "Join us", "background": "https://cdn.example/b.png", "layout": "sidebar_left",
+			"compatibility_mode": true, "denied_action": "continue"}]}`
+	c := catalogOf(t, one, func(cfg *tenant.Config) {
+		if err := json.Unmarshal([]byte(flows), &cfg.Flows); err != nil {
+			t.Fatal(err)
+		}
+		cfg.BotProtection = tenant.BotProtection{Enabled: true, Provider: tenant.BotProvider{Type: "hcaptcha", SiteKey: "key"}}
+		cfg.AccountLinking.LoginID = []tenant.LoginIDLinking{{Name: "mail", Key: "email", UserProfile: tenant.LinkingClaim{Pointer: "/email"}, Action: tenant.LinkingError}}
+	})
+	bare := catalogOf(t, one)
+	for _, slug := range []string{"signup-default", "signup_login-default"} {
+		i := c.find(slug)
+		plain, err := json.Marshal(c.blueprint(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r report
+		back := c.plan(&r, document.YAMLOf(plain)) // where it came from
+		moved := bare.plan(&r, document.YAMLOf(plain))
+		if r.failed || len(back) != 1 || len(moved) != 1 {
+			t.Fatalf("%s: %v", slug, r.logs)
+		}
+		if back[0].steps != nil || back[0].look != c.presentation(i) {
+			t.Errorf("%s changes what it came from: %+v", slug, back[0])
+		}
+		if !sameSteps(moved[0].steps, i.steps) || moved[0].look != c.presentation(i) {
+			t.Errorf("%s arrives as %+v, not %+v", slug, moved[0], i.steps)
+		}
+	}
+	b := c.find("signup-default").steps[0].OneOf[0]
+	if b.BotProtection == nil || b.AccountLinking == nil || c.presentation(c.find("signup-default")).Title != "Join us" {
+		t.Errorf("nothing is put to the test: %+v", b)
 	}
 }
 

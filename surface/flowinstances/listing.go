@@ -102,12 +102,26 @@ func (l *collection) filtered(rows []row, query url.Values) ([]row, error) {
 	}), nil
 }
 
-// sortBy orders rows by keys, each with a hyphen before it for the other
-// direction. A key that rows don't have orders nothing.
+// maxKeys is how many keys order a list; those after them don't.
+const maxKeys = 4
+
+// sortBy orders rows, which all have the same keys, by some of these, each with
+// a hyphen before it for the other direction. A key that they don't have orders
+// nothing.
 func sortBy(rows []row, by string) {
+	var keys []string
+	for key := range strings.SplitSeq(by, ",") {
+		key = strings.TrimSpace(key)
+		if len(rows) == 0 || len(keys) == maxKeys {
+			break
+		}
+		if _, known := rows[0].object[strings.TrimPrefix(key, "-")]; known {
+			keys = append(keys, key)
+		}
+	}
 	slices.SortStableFunc(rows, func(a, b row) int {
-		for key := range strings.SplitSeq(by, ",") {
-			name, down := strings.CutPrefix(strings.TrimSpace(key), "-")
+		for _, key := range keys {
+			name, down := strings.CutPrefix(key, "-")
 			x, y := a.object[name], b.object[name]
 			order := cmp.Compare(fmt.Sprint(x), fmt.Sprint(y))
 			if n, ok := x.(int); ok {

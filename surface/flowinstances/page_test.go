@@ -30,6 +30,7 @@ func TestPages(t *testing.T) {
 		{"two login ids", tenant.Signup, "", "", `{"type":"identification_data","options":[{"identification":"email"},{"identification":"phone"}]}`,
 			promptComponent, `{"email":"a@b.example","phone":"+1"}`, `phone: exclusive`},
 		{"a provider alone", tenant.Login, "", "", `{"type":"identification_data","options":[{"identification":"oauth"}]}`, "", `{}`, ``},
+		{"an account to link to", tenant.Signup, "identify", "", `{"type":"account_linking_identification_data","options":[{"identification":"email","action":"login_and_link"}]}`, "", `{}`, ``},
 
 		{"a password", tenant.Login, "", "", `{"type":"authentication_data","options":[{"authentication":"primary_password"},{"authentication":"primary_oob_otp_email"}]}`,
 			passwordComponent, `{"password":" x "}`, `[{"authentication":"primary_password","index":0,"password":" x "}]`},

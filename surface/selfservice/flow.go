@@ -117,11 +117,11 @@ func (c *call) find(k *kind, id string) (*held, error) {
 
 // look reads a flow, whoever asks.
 func (c *call) look(k *kind, id string) (*held, error) {
-	run, err := tenant.PFIDOf(id, c.Tenant.Partition)
+	run, err := flowengine.RunOfHeld(c.Tenant, id)
 	if err != nil {
-		return nil, tenant.ErrFlowNotFound
+		return nil, err
 	}
-	h, err := c.engine.Held(c.Context(), c.Tenant, c.client(), run.String())
+	h, err := c.engine.Held(c.Context(), c.Tenant, c.client(), run)
 	if err != nil {
 		return nil, err
 	}
@@ -168,11 +168,7 @@ func (c *call) begin(k *kind, ref tenant.FlowRef, n note, returnTo string, input
 	if err != nil {
 		return nil, err
 	}
-	run, err := tenant.ParsePFID(a.RunID)
-	if err != nil {
-		return nil, err
-	}
-	id, err := run.UUID()
+	id, err := flowengine.HeldID(c.Tenant, a.RunID)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/usher-id/usher/flowengine"
 	"github.com/usher-id/usher/tenant"
 )
 
@@ -644,9 +645,9 @@ func TestNothingSecretIsKept(t *testing.T) {
 		if strings.Contains(a.raw+g.raw, "wrong-horse-1") {
 			t.Error(a.raw)
 		}
-		pfid, err := tenant.PFIDOf(f.str("id"), x.Partition)
+		id, err := flowengine.RunOfHeld(x, f.str("id"))
 		must(t, err)
-		run, err := h.store.Run(context.Background(), x.ID, pfid.String())
+		run, err := h.store.Run(context.Background(), x.ID, id)
 		must(t, err)
 		raw, err := json.Marshal(run)
 		must(t, err)

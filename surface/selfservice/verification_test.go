@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/usher-id/usher/flowengine"
 	"github.com/usher-id/usher/tenant"
 )
 
@@ -255,11 +256,18 @@ func TestVerifyRefusals(t *testing.T) {
 		h.app(other).get("/self-service/verification/flows?id="+f.str("id")).refuses(404, "")
 		c.get("/self-service/login/flows?id="+f.str("id")).refuses(404, "")
 		run := c.post("/api/v1/authentication_flows", obj{"type": "login", "name": "default"}).is(200).str("result", "id")
-		pfid, err := tenant.ParsePFID(run)
-		must(t, err)
-		id, err := pfid.UUID()
+		id, err := flowengine.HeldID(x, run)
 		must(t, err)
 		c.get("/self-service/login/flows?id="+id).refuses(404, "")
+		// Nor by the id of its run, which admins see.
+		run, err = flowengine.RunOfHeld(x, f.str("id"))
+		must(t, err)
+		pfid, err := tenant.ParsePFID(run)
+		must(t, err)
+		id, err = pfid.UUID()
+		must(t, err)
+		c.get("/self-service/verification/flows?id="+id).refuses(404, "")
+		c.get("/self-service/verification/flows?id="+run).refuses(404, "")
 
 		// What the form can't be read for leaves the flow usable.
 		c.submit(f, obj{}).is(400).stands("choose_method", 4010006)
