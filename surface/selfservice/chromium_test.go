@@ -17,7 +17,7 @@ var page []byte
 func TestInChromium(t *testing.T) {
 	browser := testenv.Chromium(t)
 	h := build(t, testenv.SQLite(t))
-	h.page = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	h.shows(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = w.Write(page)
 	})

@@ -14,7 +14,7 @@ import (
 func TestPublishedClients(t *testing.T) {
 	onBoth(t, func(t *testing.T, h *house) {
 		x := h.tenant("acme")
-		h.page = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.shows(func(w http.ResponseWriter, r *http.Request) {
 			switch r.URL.Path {
 			case "/ui/code":
 				_, _ = io.WriteString(w, h.code(x, r.URL.Query().Get("to")))

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,7 +48,7 @@ type house struct {
 	hasher    *secret.Hasher
 	inbox     *deliver.Worker // reads messages, and sends none
 	registry  *prometheus.Registry
-	page      http.Handler // what the tenants' pages show
+	page      atomic.Pointer[http.HandlerFunc] // what the tenants' pages show
 	mu        sync.Mutex
 	time      time.Time
 	partition uint32
@@ -56,7 +57,7 @@ type house struct {
 func build(t *testing.T, database string) *house {
 	t.Helper()
 	h := &house{t: t, time: time.Now(), registry: prometheus.NewRegistry()}
-	h.page = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "a page") })
+	h.shows(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "a page") })
 	log := slog.New(slog.DiscardHandler)
 	metrics := flowengine.NewMetrics(h.registry, flowengine.MetricsOptions{})
 	ctx := context.Background()
@@ -99,7 +100,7 @@ func build(t *testing.T, database string) *house {
 	for _, path := range selfservice.Paths {
 		mux.Handle(path, door)
 	}
-	mux.HandleFunc("/ui/", func(w http.ResponseWriter, r *http.Request) { h.page.ServeHTTP(w, r) })
+	mux.HandleFunc("/ui/", func(w http.ResponseWriter, r *http.Request) { (*h.page.Load()).ServeHTTP(w, r) })
 	h.server = httptest.NewServer(mux)
 	t.Cleanup(h.server.Close)
 	_, h.port, err = net.SplitHostPort(h.server.Listener.Addr().String())
@@ -110,6 +111,8 @@ func build(t *testing.T, database string) *house {
 	t.Cleanup(func() { stop(); must(t, <-done) })
 	return h
 }
+
+func (h *house) shows(page http.HandlerFunc) { h.page.Store(&page) }
 
 // onBoth runs a test in a house on each database.
 func onBoth(t *testing.T, run func(t *testing.T, h *house)) {
