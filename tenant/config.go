@@ -60,7 +60,7 @@ type PasswordHashing struct {
 // Accounts says who may have an account and what strangers may learn.
 type Accounts struct {
 	PublicSignup       bool `json:"public_signup" jsonschema_description:"Whether anybody may sign up. Without it only admins make users."`
-	RevealUnknownUsers bool `json:"reveal_unknown_users" jsonschema_description:"Answer UserNotFound for an unknown login id instead of going on as if there were one."`
+	RevealUnknownUsers bool `json:"reveal_unknown_users" jsonschema_description:"Answer UserNotFound for an unknown login id instead of going on as if there were one, and offer a user only what they have."`
 }
 
 // Flows holds the tenant's own flow definitions and how long a run may take.

@@ -35,7 +35,7 @@ func (m oob) Options(c *Cursor, s *tenant.Step, b *tenant.Branch) ([]Option, err
 		}
 		return []Option{o}, nil
 	}
-	addresses, err := m.addresses(c, b)
+	addresses, decoy, err := m.addresses(c, b)
 	if err != nil {
 		return nil, err
 	}
@@ -43,40 +43,43 @@ func (m oob) Options(c *Cursor, s *tenant.Step, b *tenant.Branch) ([]Option, err
 	for _, to := range addresses {
 		o := show(to)
 		o.Show["masked_display_name"] = c.mask(to)
+		o.Decoy = decoy
 		out = append(out, o)
 	}
 	return out, nil
 }
 
 // addresses are where this user can be reached to prove it: those that were set
-// up for it, and as a first factor also the one they identified with, when it is
-// known to be theirs or is all they have.
-func (m oob) addresses(c *Cursor, b *tenant.Branch) ([]tenant.Claim, error) {
+// up for it, and as a first factor also the one they identified with. While it is
+// a secret who the login id is, that one is all there is, whoever they are; and
+// where the login id is no address of the kind, somebody without any is answered
+// with a decoy.
+func (m oob) addresses(c *Cursor, b *tenant.Branch) (out []tenant.Claim, decoy bool, err error) {
 	target := c.Marks[b.TargetStep]
 	fits := func(to tenant.Claim) bool { return b.TargetStep == "" || target == to }
-	if c.Decoy {
-		if c.Claim.Kind == m.kind && !secondary(m.name) {
-			return []tenant.Claim{c.Claim}, nil
+	first, secret := !secondary(m.name), c.secret()
+	own := first && c.Claim.Kind == m.kind && fits(c.Claim)
+	if own && secret {
+		return []tenant.Claim{c.Claim}, false, nil
+	}
+	account := &tenant.Account{}
+	if !c.Decoy {
+		if account, err = c.Account(c.User); err != nil || account == nil {
+			return nil, false, err
 		}
-		return nil, nil
 	}
-	account, err := c.Account(c.User)
-	if err != nil || account == nil {
-		return nil, err
-	}
-	var out []tenant.Claim
 	for _, a := range account.Authenticators {
 		if to := (tenant.Claim{Kind: m.kind, Value: a.Secret}); a.Type == m.name && fits(to) {
 			out = append(out, to)
 		}
 	}
-	if secondary(m.name) || c.Claim.Kind != m.kind || !fits(c.Claim) || slices.Contains(out, c.Claim) {
-		return out, nil
-	}
-	if c.Known || len(account.Authenticators) == 0 {
+	switch {
+	case own && !slices.Contains(out, c.Claim) && (c.Known || len(account.Authenticators) == 0):
 		out = append(out, c.Claim)
+	case first && secret && len(out) == 0 && b.TargetStep == "":
+		return []tenant.Claim{c.decoyAddress(m.kind)}, true, nil
 	}
-	return out, nil
+	return out, false, nil
 }
 
 // addressFor is the address that a new authenticator is about, as far as it
@@ -126,7 +129,7 @@ func (m oob) Take(c *Cursor, s *tenant.Step, b *tenant.Branch, o Option, in *Ans
 	if err != nil {
 		return Verdict{}, err
 	}
-	p, err := c.send(sent{Purpose: purpose, Form: delivery.Form, Channel: ch, To: o.To})
+	p, err := c.send(sent{Purpose: purpose, Form: delivery.Form, Channel: ch, To: o.To, Decoy: o.Decoy})
 	return Verdict{Pending: p}, err
 }
 
@@ -149,9 +152,15 @@ func (m oob) Resume(c *Cursor, s *tenant.Step, _ *tenant.Branch, in *Answer) (Ve
 	if err != nil || !done {
 		return Verdict{Pending: next}, err
 	}
-	c.prove(p.To)
 	if s.Type == stepCreateAuthenticator {
+		c.prove(p.To)
 		return m.create(c, p.To), nil
+	}
+	c.prove(p.To)
+	if len(c.AMR) == 0 && p.To == c.Claim && !c.Known {
+		if err := m.distrust(c); err != nil {
+			return Verdict{}, err
+		}
 	}
 	return Verdict{Claim: p.To, AMR: m.amr}, nil
 }
@@ -164,6 +173,28 @@ func (m oob) create(c *Cursor, to tenant.Claim) Verdict {
 		v.AMR = m.amr
 	}
 	return v
+}
+
+// distrust is for a user who proves for the first time that the address they
+// identify with is theirs. Whoever set the password hasn't, and may be somebody
+// else, who waits for its owner to come: as in a recovery the password has to
+// change, and the sessions that are open end.
+func (m oob) distrust(c *Cursor) error {
+	account, err := c.Account(c.User)
+	if err != nil || account == nil {
+		return err
+	}
+	password := false
+	for _, a := range account.Authenticators {
+		if a.Type == m.name && a.Secret == c.Claim.Value { // set up for this
+			return nil
+		}
+		password = password || a.Type == primaryPassword
+	}
+	if password {
+		c.Change, c.EndOthers = changeInvalid, true
+	}
+	return nil
 }
 
 // prove notes that an address is the user's.

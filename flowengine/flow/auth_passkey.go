@@ -110,10 +110,10 @@ func (c *Cursor) passkeys() ([]tenant.Passkey, error) {
 
 // allowed are the passkeys that would prove the user. Somebody who has none is
 // answered with one that doesn't exist, always the same for the same login id,
-// unless it is no secret that they have none.
+// while that is a secret.
 func (c *Cursor) allowed() ([]tenant.Passkey, error) {
 	mine, err := c.passkeys()
-	if err != nil || len(mine) > 0 || c.Claim.Value == "" || len(c.AMR) > 0 || c.Config().Accounts.RevealUnknownUsers {
+	if err != nil || len(mine) > 0 || !c.secret() {
 		return mine, err
 	}
 	return []tenant.Passkey{decoyPasskey(c.Plausible("passkey:" + c.Claim.Kind + ":" + c.Claim.Value))}, nil

@@ -29,7 +29,7 @@ func (m password) Options(c *Cursor, s *tenant.Step, _ *tenant.Branch) ([]Option
 		return nil, err
 	case s.Type == stepCreateAuthenticator && !has:
 		return []Option{{Show: map[string]any{"authentication": m.name, "password_policy": c.Config().PasswordPolicy.Public()}}}, nil
-	case s.Type == stepAuthenticate && (has || c.Decoy && !secondary(m.name)):
+	case s.Type == stepAuthenticate && (has || c.secret() && !secondary(m.name)):
 		return []Option{{Show: map[string]any{"authentication": m.name}}}, nil
 	}
 	return nil, nil
@@ -114,6 +114,12 @@ func (c *Cursor) subject() string {
 		return c.Claim.Kind + ":" + UniqueKey(&c.Config().LoginIDs, c.Claim)
 	}
 	return c.User
+}
+
+// secret says whether nobody may learn yet what the login id stands for: a user,
+// who may have less than the step offers, is answered as a stranger is.
+func (c *Cursor) secret() bool {
+	return c.Decoy || c.Claim.Value != "" && len(c.AMR) == 0 && !c.Config().Accounts.RevealUnknownUsers
 }
 
 // has says whether the user has an authenticator of a type, the draft's included.

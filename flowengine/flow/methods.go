@@ -44,8 +44,9 @@ type Method interface {
 
 // Option is one entry of action.data.options.
 type Option struct {
-	Show map[string]any
-	To   tenant.Claim // the address it stands for, if any
+	Show  map[string]any
+	To    tenant.Claim // the address it stands for, if any
+	Decoy bool         // which is nobody's
 }
 
 // MarshalJSON shows what the client may see.

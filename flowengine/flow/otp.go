@@ -17,6 +17,7 @@ type sent struct {
 	Form    tenant.CodeForm    `json:"form"`
 	Channel string             `json:"channel"`
 	To      tenant.Claim       `json:"to"`
+	Decoy   bool               `json:"decoy,omitempty"` // to nobody, and never right
 }
 
 // send makes a code and asks for it to be delivered. Whoever doesn't exist gets
@@ -39,7 +40,7 @@ func (c *Cursor) send(p sent) (sent, error) {
 	if c.Ref.Type == tenant.Verify {
 		lifetime = time.Duration(c.Config().Verification.CodeLifetimeSeconds) * time.Second
 	}
-	c.Do(Send{Secret: secret, Decoy: c.Decoy, Code: tenant.Code{
+	c.Do(Send{Secret: secret, Decoy: c.Decoy || p.Decoy, Code: tenant.Code{
 		ID: p.ID, Purpose: p.Purpose, Form: p.Form, Channel: p.Channel, Target: p.To, Delivery: delivery,
 		MaxAttempts: otp.MaxAttempts, CreatedAt: now, ExpiresAt: now.Add(lifetime),
 	}})
@@ -82,7 +83,7 @@ func (c *Cursor) tryCode(p sent, in *Answer, key string) (done bool, next sent, 
 	if err != nil {
 		return false, p, err
 	}
-	if !right {
+	if !right || p.Decoy {
 		return false, p, wrong
 	}
 	c.Right(LimitOTP, c.subject())

@@ -95,7 +95,11 @@ func destinations(c *Cursor, s *tenant.Step) ([]destination, error) {
 	out := reachable(c, s, addresses)
 	if len(out) == 0 && username {
 		c.Decoy = true
-		out = reachable(c, s, c.decoyAddresses(s))
+		kind := idEmail
+		if len(allowedChannels(c, s, idEmail)) == 0 {
+			kind = idPhone
+		}
+		out = reachable(c, s, []tenant.Claim{c.decoyAddress(kind)})
 	}
 	if len(out) == 0 {
 		return nil, tenant.ErrNoAuthenticator // for anybody
@@ -133,13 +137,13 @@ func allowedChannels(c *Cursor, s *tenant.Step, kind string) []tenant.Destinatio
 	return out
 }
 
-// decoyAddresses make up where a stranger with a username could be reached: the
-// same for the same name, and nothing that a client could foretell.
-func (c *Cursor) decoyAddresses(s *tenant.Step) []tenant.Claim {
+// decoyAddress makes up where a stranger with another kind of login id could be
+// reached: the same for the same one, and nothing that a client could foretell.
+func (c *Cursor) decoyAddress(kind string) tenant.Claim {
 	chance := c.Plausible("address:" + UniqueKey(&c.Config().LoginIDs, c.Claim))
-	if len(allowedChannels(c, s, idEmail)) > 0 {
+	if kind == idEmail {
 		local, domain := decoyNames[int(chance[0])%len(decoyNames)], decoyDomains[int(chance[1])%len(decoyDomains)]
-		return []tenant.Claim{{Kind: idEmail, Value: local + "@" + domain}}
+		return tenant.Claim{Kind: idEmail, Value: local + "@" + domain}
 	}
 	region := "US"
 	if allowed := c.Config().LoginIDs.Phone.Countries; len(allowed) > 0 {
@@ -149,7 +153,7 @@ func (c *Cursor) decoyAddresses(s *tenant.Step) []tenant.Claim {
 	for i := max(1, len(number)-6); i < len(number); i++ { // the last four aren't shown
 		number[i] = '0' + chance[i]%10
 	}
-	return []tenant.Claim{{Kind: idPhone, Value: string(number)}}
+	return tenant.Claim{Kind: idPhone, Value: string(number)}
 }
 
 // Most of this is hidden behind asterisks.

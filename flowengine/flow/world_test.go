@@ -21,6 +21,7 @@ type world struct {
 		Anonymous      bool
 		Attributes     tenant.UserAttributes
 		Claims         []tenant.Claim
+		Unverified     bool     // which nobody has proved
 		Keys           []string // of the claims; the value where there is none
 		Authenticators []tenant.Authenticator
 	}
@@ -68,7 +69,10 @@ func (w *world) AccountByClaim(c tenant.Claim, also ...string) (*tenant.Account,
 			for i, has := range u.Claims {
 				if has.Kind == c.Kind && (has.Value == value || i < len(u.Keys) && u.Keys[i] == value) {
 					a, err := w.Account(u.ID)
-					a.Claim, a.ClaimVerified = has, w.Now()
+					a.Claim = has
+					if !u.Unverified {
+						a.ClaimVerified = w.Now()
+					}
 					return a, err
 				}
 			}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/usher-id/usher/tenant"
+	"github.com/usher-id/usher/tenant/secret"
 )
 
 // Whoever has an account is answered like whoever has none: the same words at
@@ -22,6 +23,15 @@ func TestNobodyLearnsWhoHasAnAccount(t *testing.T) {
 		both(c)
 		c.OTP.Email.Form = tenant.LinkForm
 		c.Recovery.Email = []tenant.Destination{{Channel: "email", OTPForm: tenant.LinkForm}}
+	}
+	named := func(c *tenant.Config) {
+		both(c)
+		c.Flows.LoginFlows = []tenant.Flow{{Name: "default", Steps: []tenant.Step{
+			{Type: "identify", OneOf: []tenant.Branch{{Identification: "username"}}},
+			{Type: "authenticate", OneOf: []tenant.Branch{
+				{Authentication: "primary_password"}, {Authentication: "primary_oob_otp_email"}, {Authentication: "primary_oob_otp_sms"},
+			}},
+		}}}
 	}
 	dots := func(c *tenant.Config) { both(c); c.LoginIDs.Email.IgnoreDotSign = true }
 	choose := func(method string) obj { return obj{"authentication": method} }
@@ -40,7 +50,21 @@ func TestNobodyLearnsWhoHasAnAccount(t *testing.T) {
 		"login by link":     {link, "login", "email", "known@example.com", "knowing@example.com", []obj{choose("primary_oob_otp_email"), {"check": true}, resend, {"code": "x"}}},
 		"login by phone":    {both, "login", "phone", "+85298765432", "+85298765499", []obj{choose("primary_oob_otp_sms"), {"code": "000000"}, resend, {"code": "000000"}}},
 		"login by username": {both, "login", "username", "known", "knowing", []obj{authenticate("wrong")}},
-		"another form":      {dots, "login", "email", "k.n.o.w.n@example.com", "k.n.o.w.i.n.g@example.com", []obj{authenticate("wrong"), choose("primary_oob_otp_email"), {"code": "000000"}}},
+		"an unproved address": {both, "login", "email", "hasty@example.com", "hastie@example.com", []obj{
+			authenticate("wrong"), choose("primary_oob_otp_email"), {"code": "000000"}, {"code": "x"}, resend, {"code": "000000"},
+		}},
+		"no password": {both, "login", "email", "codes@example.com", "coded@example.com", []obj{
+			authenticate("wrong"), choose("primary_oob_otp_email"), {"code": "000000"}, resend,
+		}},
+		"another address for codes": {both, "login", "email", "moved@example.com", "moving@example.com", []obj{choose("primary_oob_otp_email"), {"code": "000000"}}},
+		"a username with an address": {named, "login", "username", "coded", "stranger", []obj{
+			authenticate("wrong"), choose("primary_oob_otp_email"), {"code": "000000"}, resend, {"code": "000000"},
+		}},
+		"a username without an address": {named, "login", "username", "unreachable", "stranger", []obj{
+			authenticate("wrong"), choose("primary_oob_otp_email"), {"code": "000000"}, resend, {"code": "000000"},
+		}},
+		"a username and no telephone": {named, "login", "username", "unreachable", "stranger", []obj{choose("primary_oob_otp_sms"), {"code": "000000"}}},
+		"another form":                {dots, "login", "email", "k.n.o.w.n@example.com", "k.n.o.w.i.n.g@example.com", []obj{authenticate("wrong"), choose("primary_oob_otp_email"), {"code": "000000"}}},
 		"recovery": {both, "account_recovery", "email", "known@example.com", "knowing@example.com", []obj{
 			index, {"account_recovery_code": "000000"}, {"resend": true}, {"account_recovery_code": "000000"}, {"account_recovery_code": "000001"},
 			{"account_recovery_code": "000002"}, {"account_recovery_code": "000003"}, {"account_recovery_code": "000004"}, {"account_recovery_code": "000005"},
@@ -62,6 +86,9 @@ func TestNobodyLearnsWhoHasAnAccount(t *testing.T) {
 				h.verified(x, u)
 				h.verified(x, h.user(x, "correct horse", "username:reachable", "email:me@example.com"))
 				h.user(x, "correct horse", "username:unreachable")
+				h.user(x, "correct horse", "email:hasty@example.com")
+				h.codes(x, h.user(x, "correct horse", "email:codes@example.com", "username:coded"), "codes@example.com")
+				h.codes(x, h.user(x, "correct horse", "email:moved@example.com"), "elsewhere@example.com")
 				begun := h.now()
 				walk := func(loginID string) (answers, statements []string) {
 					h.mu.Lock()
@@ -110,6 +137,20 @@ var (
 	address = regexp.MustCompile(`"[^" ]{1,6}\*\*\*\*@[a-z.]+"|"\+[0-9]+\*\*\*\*"`)
 	runID   = regexp.MustCompile(`flow_id=[0-9a-z]{32}`)
 )
+
+// codes leaves a user codes to an address for a first factor, and no password.
+func (h *house) codes(x *tenant.Tenant, u *tenant.UserRecord, address string) {
+	h.t.Helper()
+	h.change(x, func(tx tenant.Tx) error {
+		a := tenant.Authenticator{
+			TenantID: x.ID, ID: secret.NewID(), UserID: u.ID, Type: "primary_oob_otp_email", Secret: address, CreatedAt: h.now(), UpdatedAt: h.now(),
+		}
+		if err := tx.RemoveAuthenticator(x.ID, u.Authenticators[0].ID); err != nil {
+			return err
+		}
+		return tx.PutAuthenticator(&a)
+	})
+}
 
 // verified marks a user's addresses as theirs.
 func (h *house) verified(x *tenant.Tenant, u *tenant.UserRecord) {

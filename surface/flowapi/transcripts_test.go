@@ -154,6 +154,7 @@ type flowUser struct {
 	Anonymous      bool
 	Attributes     tenant.UserAttributes
 	Claims         []tenant.Claim
+	Unverified     bool
 	Keys           []string
 	Authenticators []tenant.Authenticator
 }
@@ -237,6 +238,9 @@ func (p *doorPlayer) record(u *flowUser) *tenant.UserRecord {
 	}
 	for i, c := range u.Claims {
 		id := tenant.Identity{TenantID: p.x.ID, ID: fmt.Sprint(u.ID, "-", i), UserID: u.ID, Claim: c, Shown: c.Value, VerifiedAt: now, CreatedAt: now}
+		if u.Unverified {
+			id.VerifiedAt = time.Time{}
+		}
 		if i < len(u.Keys) {
 			id.Key = u.Keys[i]
 		}
