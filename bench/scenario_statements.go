@@ -38,7 +38,7 @@ func (s *suite) statements(ctx context.Context) error {
 
 // background are the groups of statements that no request waits for, and the
 // brackets of transactions.
-var background = []string{"audit_seal", "purge", "notify", "schema", "ping", "begin", "commit", "rollback"}
+var background = []string{"audit_seal", "purge", "notify", "schema", "ping", "begin", "commit", "rollback", "flush"}
 
 // statementsOf repeats an operation, one after the other, and divides. The poll
 // for changed tenants adds one now and then, so it rounds.

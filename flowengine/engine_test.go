@@ -50,7 +50,7 @@ func newRig(t testing.TB, url string) *rig {
 	hasher := secret.NewHasher(secret.HasherOptions{OnHash: m.Hashed, OnShed: m.Shed})
 	t.Cleanup(hasher.Close)
 	r.Engine, err = New(Options{
-		Store: r.store, Directory: tenant.NewDirectory(r.store, m.DirectoryHooks(nil), r.now), Limiter: limit.SQL(r.store.DB()),
+		Store: r.store, Directory: tenant.NewDirectory(r.store, m.DirectoryHooks(nil), r.now), Limiter: limit.SQL(r.store),
 		Master: r.master, Hasher: hasher, Metrics: m, Log: slog.New(slog.DiscardHandler), Now: r.now,
 	})
 	check(t, err)

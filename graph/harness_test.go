@@ -58,10 +58,10 @@ func newWorld(t *testing.T, url string, change ...func(*graph.Options)) *world {
 	must(t, err)
 	hasher := secret.NewHasher(secret.HasherOptions{})
 	t.Cleanup(hasher.Close)
-	service := &admin.Service{Store: s, Master: master, Hasher: hasher, Now: time.Now, Limiter: limit.SQL(s.DB())}
+	service := &admin.Service{Store: s, Master: master, Hasher: hasher, Now: time.Now, Limiter: limit.SQL(s)}
 	w.master = master
 	service.Messages = deliver.New(deliver.Options{
-		Store: s, Master: master, Limiter: limit.SQL(s.DB()), Log: slog.New(slog.DiscardHandler),
+		Store: s, Master: master, Limiter: limit.SQL(s), Log: slog.New(slog.DiscardHandler),
 		PublicURL: func(host, path string) string { return "https://" + host + path },
 	})
 	service.Hooks, err = hook.New(hook.Options{

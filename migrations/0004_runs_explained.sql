@@ -6,6 +6,7 @@ ALTER TABLE user_account ADD COLUMN anonymous BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE flow_run ADD COLUMN timeline TEXT NOT NULL DEFAULT '';
 
 -- The end of a run's id is the code that an unlucky user can tell support. A run
--- that was refused at once is in the audit log alone.
-CREATE INDEX flow_run_support ON flow_run (substr(id, 25), tenant_id);
+-- in which nothing was taken yet has nothing to tell, and one that was refused
+-- at once is in the audit log alone.
+CREATE INDEX flow_run_support ON flow_run (substr(id, 25), tenant_id) WHERE timeline <> '';
 CREATE INDEX audit_log_support ON audit_log (substr(run_id, 25), tenant_id) WHERE run_id <> '';

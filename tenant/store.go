@@ -157,8 +157,8 @@ type RunFilter struct {
 
 // RunStore keeps runs and their states.
 type RunStore interface {
-	// LoadState reads a state, its run and its user in one statement. It
-	// answers ErrFlowNotFound for a token it doesn't know, for one of another
+	// LoadState reads a state, its run but for when it was seen, and its user
+	// in one statement. It answers ErrFlowNotFound for a token it doesn't know, for one of another
 	// tenant, and for one whose run has expired at the time given, unless
 	// the run has finished.
 	LoadState(ctx context.Context, tenantID, tokenHash string, at time.Time) (*Loaded, error)

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gomodule/redigo/redis"
 	"github.com/jackc/pgx/v5"
-	"github.com/redis/rueidis"
 )
 
 const patience = 30 * time.Second
@@ -68,32 +68,27 @@ func Redis(t testing.TB) string {
 		t.Fatal(err)
 	}
 	u.Path = "/0"
-	leases := client(t, u.String())
+	leases := u.String()
 	number := lease(t, leases)
 	u.Path = "/" + strconv.Itoa(number)
-	mine := client(t, u.String())
+	mine := u.String()
 	t.Cleanup(func() {
-		do(t, mine, mine.B().Flushdb().Build())
-		do(t, leases, leases.B().Del().Key(leaseKey(number)).Build())
-		mine.Close()
-		leases.Close()
+		command(t, mine, "FLUSHDB")
+		command(t, leases, "DEL", leaseKey(number))
 	})
-	do(t, mine, mine.B().Flushdb().Build())
-	return u.String()
+	command(t, mine, "FLUSHDB")
+	return mine
 }
 
 func leaseKey(number int) string { return "usher_test_lease:" + strconv.Itoa(number) }
 
 // lease waits for a free database. A killed test gives its own back by timeout.
-func lease(t testing.TB, c rueidis.Client) int {
+func lease(t testing.TB, server string) int {
 	t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		for number := 1; number <= 15; number++ {
-			r := c.Do(t.Context(), c.B().Set().Key(leaseKey(number)).Value("taken").Nx().ExSeconds(600).Build())
-			if err := r.Error(); err == nil {
+			if command(t, server, "SET", leaseKey(number), "taken", "NX", "EX", 600) != nil {
 				return number
-			} else if !rueidis.IsRedisNil(err) {
-				t.Fatal(err)
 			}
 		}
 	}
@@ -101,27 +96,17 @@ func lease(t testing.TB, c rueidis.Client) int {
 	return 0
 }
 
-func client(t testing.TB, server string) rueidis.Client {
+func command(t testing.TB, server, name string, args ...any) (answer any) {
 	t.Helper()
-	o, err := rueidis.ParseURL(server)
+	c, err := redis.DialURL(server, redis.DialConnectTimeout(patience), redis.DialReadTimeout(patience))
+	if err == nil {
+		answer, err = c.Do(name, args...)
+		_ = c.Close() // one command was all
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.DisableCache = true
-	c, err := rueidis.NewClient(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-func do(t testing.TB, c rueidis.Client, command rueidis.Completed) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if err := c.Do(ctx, command).Error(); err != nil {
-		t.Error(err)
-	}
+	return answer
 }
 
 func need(t testing.TB, variable string) string {

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/rueidis"
 
 	"github.com/usher-id/usher/flowengine"
 	"github.com/usher-id/usher/flowengine/admin"
@@ -240,14 +239,21 @@ func prepareSchema(ctx context.Context, db *store.Store, migrate bool) error {
 // watch it; else in the database.
 func openLimiter(redisURL string, db *store.Store, h *health) (l limit.Limiter, closeIt func(), err error) {
 	if redisURL == "" {
-		return limit.SQL(db.DB()), func() {}, nil
+		return limit.SQL(db), func() {}, nil
 	}
-	client, err := openRedis(redisURL)
+	pool, err := limit.OpenRedis(redisURL)
 	if err != nil {
 		return nil, nil, err
 	}
-	h.redis = func(ctx context.Context) error { return client.Do(ctx, client.B().Ping().Build()).Error() }
-	return limit.Redis(client), client.Close, nil
+	h.redis = func(ctx context.Context) error {
+		c, err := pool.GetContext(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = c.Do("PING")
+		return errors.Join(err, c.Close())
+	}
+	return limit.Redis(pool), func() { _ = pool.Close() }, nil
 }
 
 // countDeeds has the metrics hear of what admins do.
@@ -260,15 +266,6 @@ func countDeeds(s *admin.Service, m *flowengine.Metrics) {
 			m.Audited(d.Category(), d.Took, d.Err)
 		}
 	}
-}
-
-func openRedis(url string) (rueidis.Client, error) {
-	o, err := rueidis.ParseURL(url)
-	if err != nil {
-		return nil, errors.New("redis URL: want redis://HOST:PORT/DB") // the cause could quote a password
-	}
-	o.DisableCache = true
-	return rueidis.NewClient(o)
 }
 
 // newHandler is what users and admins reach: health, then the admin host with

@@ -53,7 +53,7 @@ func newService(t testing.TB, url string) *admin.Service {
 	must(t, err)
 	hasher := secret.NewHasher(secret.HasherOptions{Workers: 2})
 	t.Cleanup(hasher.Close)
-	s := &admin.Service{Store: db, Master: master, Hasher: hasher, Now: time.Now, Limiter: limit.SQL(db.DB())}
+	s := &admin.Service{Store: db, Master: master, Hasher: hasher, Now: time.Now, Limiter: limit.SQL(db)}
 	_, made, err := s.EnsureAdminTenant(ctx, "admin.localhost")
 	must(t, err)
 	if !made {

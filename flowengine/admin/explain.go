@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -74,6 +75,12 @@ func (s *Service) explain(ctx context.Context, tenantID, code string, run *tenan
 	log, err := s.Store.AuditLog(ctx, tenantID, tenant.AuditFilter{Category: tenant.AuditSignIn, SupportCode: code}, tenant.Page{Limit: maxExplained})
 	if err != nil {
 		return nil, err
+	}
+	if run == nil && len(log) > 0 { // nothing was taken, so the run isn't found by its code
+		run, err = s.Store.Run(ctx, tenantID, log[0].RunID)
+		if err != nil && !errors.Is(err, tenant.ErrNotFound) {
+			return nil, err
+		}
 	}
 	x := &Explanation{Run: run}
 	if run != nil {

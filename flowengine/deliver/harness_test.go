@@ -48,7 +48,7 @@ func newPost(t *testing.T) *post {
 	p.master, err = secret.OpenMaster(secret.NewMasterKey())
 	p.must(err)
 	p.o = deliver.Options{
-		Store: p.store, Master: p.master, Limiter: limit.SQL(p.store.DB()), Log: slog.New(slog.NewTextHandler(p, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Store: p.store, Master: p.master, Limiter: limit.SQL(p.store), Log: slog.New(slog.NewTextHandler(p, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now:       p.now,
 		Tenant:    func(_ context.Context, id string) (*tenant.Tenant, error) { return p.tenants[id], nil },
 		Config:    func(_ context.Context, t *tenant.Tenant) (*tenant.Config, error) { return p.configs[t.ID], nil },

@@ -7,12 +7,10 @@ import (
 	"net"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/redis/rueidis"
-	"github.com/uptrace/bun"
+	"github.com/gomodule/redigo/redis"
 
 	"github.com/usher-id/usher/flowengine/limit"
 	"github.com/usher-id/usher/flowengine/limit/limittest"
@@ -21,11 +19,10 @@ import (
 	"github.com/usher-id/usher/testenv"
 )
 
-// migrated opens a database as a node does, and gives the handle that a node
-// counts with.
-func migrated(t testing.TB, url string) *bun.DB {
+// migrated opens a database as a node does.
+func migrated(t testing.TB, url string, o store.Options) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), url, store.Options{})
+	s, err := store.Open(t.Context(), url, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +30,7 @@ func migrated(t testing.TB, url string) *bun.DB {
 	if err := s.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return s.DB()
+	return s
 }
 
 func TestSQL(t *testing.T) {
@@ -41,10 +38,10 @@ func TestSQL(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			url := url(t) // one database, emptied for each case
 			limittest.Run(t, func(t *testing.T) limittest.Open {
-				if _, err := migrated(t, url).NewDelete().Table("rate_bucket").Where("TRUE").Exec(t.Context()); err != nil {
+				if _, err := migrated(t, url, store.Options{}).DB().NewDelete().Table("rate_bucket").Where("TRUE").Exec(t.Context()); err != nil {
 					t.Fatal(err)
 				}
-				return func() limit.Limiter { return limit.SQL(migrated(t, url)) }
+				return func() limit.Limiter { return limit.SQL(migrated(t, url, store.Options{})) }
 			})
 		})
 	}
@@ -57,34 +54,22 @@ func TestRedis(t *testing.T) {
 	})
 }
 
-func client(t testing.TB, url string) rueidis.Client {
+func client(t testing.TB, url string) *redis.Pool {
 	t.Helper()
-	o, err := rueidis.ParseURL(url)
+	p, err := limit.OpenRedis(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.DisableCache = true
-	c, err := rueidis.NewClient(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	return c
+	t.Cleanup(func() { _ = p.Close() })
+	return p
 }
-
-// statements counts what a limiter asks the database.
-type statements struct{ n atomic.Int64 }
-
-func (*statements) BeforeQuery(ctx context.Context, _ *bun.QueryEvent) context.Context { return ctx }
-func (s *statements) AfterQuery(context.Context, *bun.QueryEvent)                      { s.n.Add(1) }
 
 // taken is the outcome of a try.
 func taken(_ bool, err error) error { return err }
 
 func TestStatements(t *testing.T) {
-	db := migrated(t, testenv.SQLite(t))
-	var count statements
-	l := limit.SQL(db.WithQueryHook(&count))
+	count := 0
+	l := limit.SQL(migrated(t, testenv.SQLite(t), store.Options{OnQuery: func(string, time.Duration, error) { count++ }}))
 	now := time.Now()
 	three := []limit.Bucket{{Key: "a", Rate: tenant.Rate{Burst: 2, PeriodSeconds: 9}}, {Key: "b", Rate: tenant.Rate{Burst: 1, PeriodSeconds: 9}}, {Key: "c", Rate: tenant.Rate{Burst: 9, PeriodSeconds: 9}}}
 	locking := []limit.Bucket{
@@ -94,7 +79,7 @@ func TestStatements(t *testing.T) {
 	for _, step := range []struct {
 		what string
 		do   func() error
-		want int64
+		want int
 	}{
 		{"a try", func() error { return taken(l.Take(t.Context(), "t", now, three...)) }, 1},
 		{"a refused one", func() error { return taken(l.Take(t.Context(), "t", now, three...)) }, 2},
@@ -105,11 +90,11 @@ func TestStatements(t *testing.T) {
 		{"a lockout that is off", func() error { return taken(l.Take(t.Context(), "t", now, limit.Bucket{Lockout: &tenant.Lockout{}})) }, 0},
 		{"no limit", func() error { return taken(l.Take(t.Context(), "t", now, limit.Bucket{Key: "d"})) }, 0},
 	} {
-		before := count.n.Load()
+		before := count
 		if err := step.do(); err != nil && !errors.Is(err, tenant.ErrRateLimited) && !errors.Is(err, tenant.ErrAccountLockout) {
 			t.Fatal(err)
 		}
-		if got := count.n.Load() - before; got != step.want {
+		if got := count - before; got != step.want {
 			t.Errorf("%s: %d statements, want %d", step.what, got, step.want)
 		}
 	}
@@ -117,8 +102,8 @@ func TestStatements(t *testing.T) {
 
 func TestPurgeForgetsOnlyFullBuckets(t *testing.T) {
 	testenv.Databases(t, func(t *testing.T, url string) {
-		db := migrated(t, url)
-		l := limit.SQL(db)
+		st := migrated(t, url, store.Options{})
+		l, db := limit.SQL(st), st.DB()
 		now := time.Now()
 		const each = 2300 // more than two windows
 		var rows []string
@@ -161,7 +146,7 @@ func TestOutage(t *testing.T) {
 		}
 	}
 	t.Run("sql", func(t *testing.T) {
-		db := migrated(t, testenv.SQLite(t))
+		db := migrated(t, testenv.SQLite(t), store.Options{})
 		_ = db.Close()
 		l := limit.SQL(db)
 		refused(t, l)
@@ -249,8 +234,8 @@ func BenchmarkTake(b *testing.B) {
 		name string
 		open func() limit.Limiter
 	}{
-		{"sqlite", func() limit.Limiter { return limit.SQL(migrated(b, testenv.SQLite(b))) }},
-		{"postgres", func() limit.Limiter { return limit.SQL(migrated(b, testenv.Postgres(b))) }},
+		{"sqlite", func() limit.Limiter { return limit.SQL(migrated(b, testenv.SQLite(b), store.Options{})) }},
+		{"postgres", func() limit.Limiter { return limit.SQL(migrated(b, testenv.Postgres(b), store.Options{})) }},
 		{"redis", func() limit.Limiter { return limit.Redis(client(b, testenv.Redis(b))) }},
 	} {
 		b.Run(place.name, func(b *testing.B) {

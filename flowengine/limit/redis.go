@@ -4,23 +4,50 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strconv"
 	"time"
 
-	"github.com/redis/rueidis"
+	"github.com/gomodule/redigo/redis"
 )
 
 // Redis keeps buckets in Redis, one key each, which expires when the bucket is
 // full. A try costs one command and is all or nothing at every moment. The keys
-// of a tenant share a hash slot, so that works on a cluster too.
+// of a tenant share a hash slot.
 //
-// The client owns the timeouts of connections; a command that takes longer than
-// a second counts as failed.
-func Redis(client rueidis.Client) Limiter { return redisLimiter{client} }
+// The pool owns the bounds on time (see [OpenRedis]).
+func Redis(pool *redis.Pool) Limiter { return redisLimiter{pool} }
 
-type redisLimiter struct{ client rueidis.Client }
+type redisLimiter struct{ pool *redis.Pool }
 
-const redisTimeout = time.Second
+const (
+	redisTimeout = time.Second // for connecting, for sending and for an answer
+	redisConns   = 64          // at once; more than hash and wait for a database
+	redisIdle    = 16
+)
+
+// OpenRedis makes the pool of connections to redis://[USER:PASSWORD@]HOST:PORT[/DB],
+// or rediss:// for TLS. It connects when there is something to ask.
+func OpenRedis(address string) (*redis.Pool, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" || u.Host == "" {
+		return nil, errors.New("redis URL: want redis://HOST:PORT/DB") // the cause could quote a password
+	}
+	return &redis.Pool{
+		MaxActive: redisConns, MaxIdle: redisIdle, Wait: true,
+		DialContext: func(ctx context.Context) (redis.Conn, error) {
+			return redis.DialURLContext(ctx, address, redis.DialConnectTimeout(redisTimeout), redis.DialTLSHandshakeTimeout(redisTimeout),
+				redis.DialReadTimeout(redisTimeout), redis.DialWriteTimeout(redisTimeout))
+		},
+		TestOnBorrow: func(c redis.Conn, used time.Time) error { // the server may have been started anew
+			if time.Since(used) < redisTimeout {
+				return nil
+			}
+			_, err := c.Do("PING")
+			return err
+		},
+	}, nil
+}
 
 // Scripts take as ARGV now, the number of cells, and increment and tolerance of
 // each; and of a lock: whether the total locks, most, minimum, maximum, memory,
@@ -59,7 +86,7 @@ end
 var (
 	// takeScript answers {0, 0}, {0, 1} for a try that locks out, {1, when to
 	// come again}, or {2, the end of the lockout}.
-	takeScript = rueidis.NewLuaScript(prelude + `
+	takeScript = redis.NewScript(-1, prelude+`
 local retry, tats, locker = 0, {}, nil
 if own then
   locker = own
@@ -92,7 +119,7 @@ if locks then fail(total) end
 if locker.ends > now then return {0, 1} end
 return {0, 0}`)
 
-	refundScript = rueidis.NewLuaScript(prelude + `
+	refundScript = redis.NewScript(-1, prelude+`
 for i = 1, n do
   local tat = tonumber(redis.call('GET', KEYS[i]) or 0) - tonumber(ARGV[1+2*i])
   if tat <= now then redis.call('DEL', KEYS[i])
@@ -108,7 +135,7 @@ if own and own.failed > 0 then
 end
 return {0, 0}`)
 
-	forgiveScript = rueidis.NewLuaScript(prelude + `
+	forgiveScript = redis.NewScript(-1, prelude+`
 redis.call('DEL', own.key)
 if locks and own.failed > 0 and total.failed > 0 then
   total.failed = math.max(total.failed - own.failed, 0)
@@ -117,7 +144,7 @@ if locks and own.failed > 0 and total.failed > 0 then
 end
 return {0, 0}`)
 
-	unlockScript = rueidis.NewLuaScript(prelude + `
+	unlockScript = redis.NewScript(-1, prelude+`
 total.failed, total.ends, total.forgets, total.generation = 0, 0, 0, ARGV[1]
 write(total)
 return {0, 0}`)
@@ -164,26 +191,27 @@ func (l redisLimiter) Unlock(ctx context.Context, tenantID string, now time.Time
 // Purge has nothing to do: full buckets have expired.
 func (redisLimiter) Purge(context.Context, time.Time) error { return nil }
 
-func (l redisLimiter) run(ctx context.Context, script *rueidis.Lua, tenantID string, now time.Time, cs []cell, lk *lock) (verdict, value int64, err error) {
-	whole := func(n int64) string { return strconv.FormatInt(n, 10) }
-	keys := make([]string, len(cs), len(cs)+2)
-	args := append(make([]string, 0, 9+2*len(cs)), whole(now.UnixMicro()), strconv.Itoa(len(cs)))
-	for i, c := range cs {
-		keys[i] = "usher:rate:{" + tenantID + "}:" + c.key
-		args = append(args, whole(c.increment), whole(c.tolerance))
+func (l redisLimiter) run(ctx context.Context, script *redis.Script, tenantID string, now time.Time, cs []cell, lk *lock) (verdict, value int64, err error) {
+	args := make([]any, 1, 12+3*len(cs)) // how many keys, the keys, and ARGV
+	for _, c := range cs {
+		args = append(args, "usher:rate:{"+tenantID+"}:"+c.key)
 	}
 	if lk != nil {
-		locks := "0"
-		if lk.perUser {
-			locks = "1"
-		}
-		keys = append(keys, "usher:lock:{"+tenantID+"}:"+lk.total, "usher:lock:{"+tenantID+"}:"+lk.own)
-		args = append(args, locks, strconv.Itoa(lk.most), whole(lk.minimum), whole(lk.maximum), whole(lk.memory),
-			strconv.FormatFloat(lk.factor, 'g', -1, 64), strconv.Itoa(lk.steps))
+		args = append(args, "usher:lock:{"+tenantID+"}:"+lk.total, "usher:lock:{"+tenantID+"}:"+lk.own)
 	}
-	timed, cancel := context.WithTimeoutCause(ctx, redisTimeout, errors.New("no answer from Redis in time"))
-	defer cancel()
-	n, err := script.Exec(timed, l.client, keys, args).AsIntSlice()
+	args[0] = len(args) - 1
+	args = append(args, now.UnixMicro(), len(cs))
+	for _, c := range cs {
+		args = append(args, c.increment, c.tolerance)
+	}
+	if lk != nil {
+		locks := 0
+		if lk.perUser {
+			locks = 1
+		}
+		args = append(args, locks, lk.most, lk.minimum, lk.maximum, lk.memory, strconv.FormatFloat(lk.factor, 'g', -1, 64), lk.steps)
+	}
+	n, err := l.ask(ctx, script, args)
 	if err == nil && len(n) != 2 {
 		err = fmt.Errorf("an answer of %d numbers", len(n))
 	}
@@ -191,4 +219,15 @@ func (l redisLimiter) run(ctx context.Context, script *rueidis.Lua, tenantID str
 		return 0, 0, unavailable(ctx, err)
 	}
 	return n[0], n[1], nil
+}
+
+func (l redisLimiter) ask(ctx context.Context, script *redis.Script, args []any) ([]int64, error) {
+	waiting, cancel := context.WithTimeoutCause(ctx, redisTimeout, errors.New("no connection to Redis in time"))
+	defer cancel()
+	c, err := l.pool.GetContext(waiting)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	return redis.Int64s(script.Do(c, args...))
 }

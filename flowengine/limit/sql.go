@@ -3,15 +3,11 @@ package limit
 import (
 	"cmp"
 	"context"
-	"database/sql"
-	"errors"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/uptrace/bun"
 )
 
 // SQL keeps buckets in the table rate_bucket. A try costs one statement, however
@@ -19,11 +15,48 @@ import (
 // give back what the other buckets have paid. Until these have run, others may
 // be refused a try that would have been theirs.
 //
-// What a crash forgets of the last moment is a few tries, so db may be a handle
-// that doesn't wait for the disk.
-func SQL(db *bun.DB) Limiter { return sqlLimiter{db} }
+// What a crash forgets of the last moment is a few tries, so db needn't wait for
+// the disk.
+func SQL(db Database) Limiter { return sqlLimiter{db} }
 
-type sqlLimiter struct{ db *bun.DB }
+// Database runs one statement, with the parameters ?1, ?2 and so on, as a
+// transaction of its own, and calls row for every row that it returns. The same
+// text comes again and again. Its errors are a [tenant.Error] when it can't be
+// reached.
+type Database interface {
+	Hot(ctx context.Context, text string, row func(scan func(dest ...any) error) error, args ...any) error
+}
+
+type sqlLimiter struct{ db Database }
+
+// args are the parameters of a statement.
+type args []any
+
+// add gives a parameter its place.
+func (a *args) add(v any) string {
+	*a = append(*a, v)
+	return "?" + strconv.Itoa(len(*a))
+}
+
+// number is add for what the database couldn't tell is a whole number.
+func (a *args) number(n int64) string { return "CAST(" + a.add(n) + " AS BIGINT)" }
+
+// list is add for several, between parentheses.
+func (a *args) list(vs []string) string {
+	places := make([]string, len(vs))
+	for i, v := range vs {
+		places[i] = a.add(v)
+	}
+	return "(" + strings.Join(places, ", ") + ")"
+}
+
+// exec runs a statement that returns nothing.
+func (l sqlLimiter) exec(ctx context.Context, text string, args ...any) error {
+	if err := l.db.Hot(ctx, text, nil, args...); err != nil {
+		return unavailable(ctx, err)
+	}
+	return nil
+}
 
 // entry is what happens to one bucket: its TAT, or now if that is later, moves
 // by delta, provided that the TAT isn't beyond room. Of a lock the failed tries
@@ -120,14 +153,10 @@ func (l sqlLimiter) unpay(ctx context.Context, tenantID string, now int64, lk *l
 	if len(keys) == 0 {
 		return nil
 	}
-	_, err := l.db.NewRaw(`UPDATE rate_bucket SET failed = failed - 1, tat = 0
-WHERE tenant_id = ?0 AND bucket IN (?1) AND failed > 0 AND forgets_at > ?2
-AND EXISTS (SELECT 1 FROM rate_bucket o WHERE o.tenant_id = ?0 AND o.bucket = ?3 AND o.failed > 0 AND o.forgets_at > ?2)`,
-		tenantID, bun.List(keys), now, lk.own).Exec(ctx)
-	if err != nil {
-		return unavailable(ctx, err)
-	}
-	return nil
+	p := args{tenantID, now, lk.own}
+	return l.exec(ctx, `UPDATE rate_bucket SET failed = failed - 1, tat = 0
+WHERE tenant_id = ?1 AND bucket IN `+p.list(keys)+` AND failed > 0 AND forgets_at > ?2
+AND EXISTS (SELECT 1 FROM rate_bucket o WHERE o.tenant_id = ?1 AND o.bucket = ?3 AND o.failed > 0 AND o.forgets_at > ?2)`, p...)
 }
 
 func (l sqlLimiter) Forgive(ctx context.Context, tenantID string, _ time.Time, b Bucket) error {
@@ -135,26 +164,23 @@ func (l sqlLimiter) Forgive(ctx context.Context, tenantID string, _ time.Time, b
 	if err != nil || lk == nil {
 		return err
 	}
-	var own []int64
-	err = l.db.NewRaw("DELETE FROM rate_bucket WHERE tenant_id = ? AND bucket = ? RETURNING failed", tenantID, lk.own).Scan(ctx, &own)
-	if err == nil && lk.perUser && len(own) > 0 {
-		_, err = l.db.NewRaw(`UPDATE rate_bucket SET tat = CASE WHEN failed - ?0 < ?1 THEN 0 ELSE tat END,
-failed = CASE WHEN failed > ?0 THEN failed - ?0 ELSE 0 END WHERE tenant_id = ?2 AND bucket = ?3`, own[0], lk.most, tenantID, lk.total).Exec(ctx)
-	}
+	failed := int64(-1)
+	err = l.db.Hot(ctx, "DELETE FROM rate_bucket WHERE tenant_id = ?1 AND bucket = ?2 RETURNING failed",
+		func(scan func(...any) error) error { return scan(&failed) }, tenantID, lk.own)
 	if err != nil {
 		return unavailable(ctx, err)
 	}
-	return nil
+	if !lk.perUser || failed < 0 {
+		return nil
+	}
+	return l.exec(ctx, `UPDATE rate_bucket SET tat = CASE WHEN failed - CAST(?1 AS BIGINT) < ?2 THEN 0 ELSE tat END,
+failed = CASE WHEN failed > ?1 THEN failed - ?1 ELSE 0 END WHERE tenant_id = ?3 AND bucket = ?4`, failed, lk.most, tenantID, lk.total)
 }
 
 func (l sqlLimiter) Unlock(ctx context.Context, tenantID string, _ time.Time, key string) error {
 	const after = "}" // follows the separator
-	_, err := l.db.NewDelete().Table("rate_bucket").
-		Where("tenant_id = ? AND (bucket = ? OR bucket > ? AND bucket < ?)", tenantID, key, key+separator, key+after).Exec(ctx)
-	if err != nil {
-		return unavailable(ctx, err)
-	}
-	return nil
+	return l.exec(ctx, "DELETE FROM rate_bucket WHERE tenant_id = ?1 AND (bucket = ?2 OR bucket > ?3 AND bucket < ?4)",
+		tenantID, key, key+separator, key+after)
 }
 
 // move changes buckets in one statement and answers with the new TATs of those
@@ -167,60 +193,58 @@ func (l sqlLimiter) move(ctx context.Context, tenantID string, now int64, entrie
 		return nil, nil
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.key, b.key) }) // one order of locking rows
-	args := []any{tenantID, now}
-	arg := func(v any) string {
-		args = append(args, v)
-		return "?" + strconv.Itoa(len(args)-1)
-	}
+	p := args{tenantID, now}
 	var values, rooms strings.Builder
 	for i, e := range entries {
 		if i > 0 {
 			values.WriteString(", ")
 		}
-		key := arg(e.key)
+		key := p.add(e.key)
 		tat, failed, forgets := now+e.delta, 0, int64(0)
 		if e.fails {
 			tat, failed = lk.until(e.key, now, 1), 1
 			forgets = max(now, tat) + lk.memory
 		}
-		values.WriteString("(?0, " + key + ", " + arg(tat) + ", " + arg(failed) + ", " + arg(forgets) + ")")
-		rooms.WriteString(" WHEN " + key + " THEN " + arg(e.room))
+		values.WriteString("(?1, " + key + ", " + p.add(tat) + ", " + p.add(failed) + ", " + p.add(forgets) + ")")
+		rooms.WriteString(" WHEN " + key + " THEN " + p.number(e.room))
 	}
 	set := `tat = ` + movedTAT
 	if lk != nil {
-		set = lockSet(lk, arg)
+		set = lockSet(lk, &p)
 	}
-	var rows []struct {
-		Bucket string
-		TAT    int64 `bun:"tat"`
-	}
-	err := l.db.NewRaw(`INSERT INTO rate_bucket (tenant_id, bucket, tat, failed, forgets_at) VALUES `+values.String()+`
+	tats := make(map[string]int64, len(entries))
+	err := l.db.Hot(ctx, `INSERT INTO rate_bucket (tenant_id, bucket, tat, failed, forgets_at) VALUES `+values.String()+`
 ON CONFLICT (tenant_id, bucket) DO UPDATE SET `+set+`
 WHERE rate_bucket.tat <= CASE excluded.bucket`+rooms.String()+` END
-RETURNING bucket, tat`, args...).Scan(ctx, &rows)
+RETURNING bucket, tat`, func(scan func(...any) error) error {
+		var bucket string
+		var tat int64
+		err := scan(&bucket, &tat)
+		tats[bucket] = tat
+		return err
+	}, p...)
 	if err != nil {
 		return nil, unavailable(ctx, err)
-	}
-	tats := make(map[string]int64, len(rows))
-	for _, r := range rows {
-		tats[r.Bucket] = r.TAT
 	}
 	return tats, nil
 }
 
-const movedTAT = `CASE WHEN rate_bucket.tat < ?1 THEN excluded.tat ELSE rate_bucket.tat + excluded.tat - ?1 END`
+const (
+	atNow    = `CAST(?2 AS BIGINT)`
+	movedTAT = `CASE WHEN rate_bucket.tat < ` + atNow + ` THEN excluded.tat ELSE rate_bucket.tat + excluded.tat - ` + atNow + ` END`
+)
 
 // lockSet counts a failed try in the rows of a lock, and moves the others.
-func lockSet(lk *lock, arg func(any) string) string {
-	most := arg(lk.most)
-	failed := `(CASE WHEN rate_bucket.forgets_at <= ?1 THEN 1 ELSE rate_bucket.failed + 1 END)`
+func lockSet(lk *lock, p *args) string {
+	most, memory := p.number(int64(lk.most)), p.number(lk.memory)
+	failed := `(CASE WHEN rate_bucket.forgets_at <= ` + atNow + ` THEN 1 ELSE rate_bucket.failed + 1 END)`
 	over := `(` + failed + ` - ` + most + `)`
-	lasts := `CASE WHEN ` + over + ` >= ` + arg(lk.steps) + ` THEN ` + arg(lk.maximum) +
-		` ELSE CAST(floor(` + arg(lk.minimum) + ` * power(CAST(` + arg(lk.factor) + ` AS DOUBLE PRECISION), ` + over + `) + 0.5) AS BIGINT) END`
-	until := `(CASE WHEN excluded.bucket = ` + arg(lk.locker()) + ` AND ` + failed + ` >= ` + most + ` THEN ?1 + ` + lasts + ` ELSE 0 END)`
+	lasts := `CASE WHEN ` + over + ` >= ` + p.number(int64(lk.steps)) + ` THEN ` + p.number(lk.maximum) +
+		` ELSE CAST(floor(` + p.number(lk.minimum) + ` * power(CAST(` + p.add(lk.factor) + ` AS DOUBLE PRECISION), ` + over + `) + 0.5) AS BIGINT) END`
+	until := `(CASE WHEN excluded.bucket = ` + p.add(lk.locker()) + ` AND ` + failed + ` >= ` + most + ` THEN ` + atNow + ` + ` + lasts + ` ELSE 0 END)`
 	return `tat = CASE WHEN excluded.failed = 0 THEN ` + movedTAT + ` ELSE ` + until + ` END,
 failed = CASE WHEN excluded.failed = 0 THEN 0 ELSE ` + failed + ` END,
-forgets_at = CASE WHEN excluded.failed = 0 THEN 0 WHEN ` + until + ` > ?1 THEN ` + until + ` + ` + arg(lk.memory) + ` ELSE ?1 + ` + arg(lk.memory) + ` END`
+forgets_at = CASE WHEN excluded.failed = 0 THEN 0 WHEN ` + until + ` > ` + atNow + ` THEN ` + until + ` + ` + memory + ` ELSE ` + atNow + ` + ` + memory + ` END`
 }
 
 const (
@@ -234,26 +258,25 @@ const (
 // Purge walks over the table once, in the order of its primary key.
 func (l sqlLimiter) Purge(ctx context.Context, now time.Time) error {
 	full := now.Add(-purgeLag).UnixMicro()
-	type place struct{ TenantID, Bucket string }
-	var from place
+	var tenantID, bucket string
 	for {
-		var to place
-		err := l.db.NewRaw(`SELECT tenant_id, bucket FROM rate_bucket WHERE (tenant_id, bucket) > (?, ?)
-ORDER BY tenant_id, bucket LIMIT 1 OFFSET ?`, from.TenantID, from.Bucket, purgeWindow-1).Scan(ctx, &to)
-		last := errors.Is(err, sql.ErrNoRows) // what is left is less than a window
-		if err != nil && !last {
+		p := args{tenantID, bucket, full}
+		last := true // what is left is less than a window
+		err := l.db.Hot(ctx, `SELECT tenant_id, bucket FROM rate_bucket WHERE (tenant_id, bucket) > (?1, ?2)
+ORDER BY tenant_id, bucket LIMIT 1 OFFSET ?3`, func(scan func(...any) error) error {
+			last = false
+			return scan(&tenantID, &bucket)
+		}, tenantID, bucket, purgeWindow-1)
+		if err != nil {
 			return unavailable(ctx, err)
 		}
-		window := l.db.NewDelete().Table("rate_bucket").Where("(tenant_id, bucket) > (?, ?)", from.TenantID, from.Bucket).Where("tat < ?0 AND forgets_at < ?0", full)
+		window := `DELETE FROM rate_bucket WHERE (tenant_id, bucket) > (?1, ?2) AND tat < ?3 AND forgets_at < ?3`
 		if !last {
-			window.Where("(tenant_id, bucket) <= (?, ?)", to.TenantID, to.Bucket)
+			window += ` AND (tenant_id, bucket) <= (?4, ?5)`
+			p = append(p, tenantID, bucket)
 		}
-		if _, err := window.Exec(ctx); err != nil {
-			return unavailable(ctx, err)
+		if err := l.exec(ctx, window, p...); err != nil || last {
+			return err
 		}
-		if last {
-			return nil
-		}
-		from = to
 	}
 }

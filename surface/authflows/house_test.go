@@ -73,7 +73,7 @@ func build(t *testing.T, url string) *house {
 	must(t, err)
 	hasher := secret.NewHasher(secret.HasherOptions{})
 	t.Cleanup(hasher.Close)
-	limiter := limit.SQL(h.store.DB())
+	limiter := limit.SQL(h.store)
 	hooks, err := hook.New(hook.Options{
 		Store: h.store, Master: master, Guard: outbound.Guard{AllowPrivate: true}, Metrics: hook.NewMetrics(h.registry), Log: log, Now: h.now,
 	})

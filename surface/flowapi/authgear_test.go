@@ -111,7 +111,7 @@ func (h *house) projectUsersLogIn(x *tenant.Tenant) {
 func (h *house) admins() *admin.Service {
 	hasher := secret.NewHasher(secret.HasherOptions{})
 	h.t.Cleanup(hasher.Close)
-	return &admin.Service{Store: h.store, Master: h.master, Hasher: hasher, Now: h.now, Limiter: limit.SQL(h.store.DB())}
+	return &admin.Service{Store: h.store, Master: h.master, Hasher: hasher, Now: h.now, Limiter: limit.SQL(h.store)}
 }
 
 func (h *house) importUsers(x *tenant.Tenant, format admin.Format, users io.Reader) {

@@ -86,7 +86,7 @@ func build(t *testing.T, url string, change ...func(*settings)) *house {
 	var err error
 	h.store, err = store.Open(ctx, url, store.Options{OnQuery: func(group string, _ time.Duration, _ error) {
 		switch group {
-		case "begin", "commit", "tenant_read": // not counted, and the directory following changes
+		case "begin", "commit", "flush", "tenant_read": // not counted, and the directory following changes
 		default:
 			h.mu.Lock()
 			h.statements = append(h.statements, group)
@@ -112,7 +112,7 @@ func build(t *testing.T, url string, change ...func(*settings)) *house {
 	})
 	directories := ldap.New(ldap.Options{Secrets: h.store, Master: h.master, Guard: guard, Metrics: ldap.NewMetrics(h.registry), Log: log, Timeout: o.patience})
 	h.engine, err = flowengine.New(flowengine.Options{
-		Store: h.store, Directory: directory, Limiter: o.limiter(limit.SQL(h.store.DB())), Master: h.master, Hasher: hasher,
+		Store: h.store, Directory: directory, Limiter: o.limiter(limit.SQL(h.store)), Master: h.master, Hasher: hasher,
 		Metrics: metrics, Log: log, Now: h.now, Outbox: noOutbox{}, Hooks: h.hooks, Bots: bots, LDAP: directories,
 		PublicURL: h.publicURL, MaxListeners: o.listeners,
 	})

@@ -115,7 +115,7 @@ func TestDeliveryStatus(t *testing.T) {
 			t.Errorf("%s and %s", k, s)
 		}
 		w := deliver.New(deliver.Options{
-			Store: h.store, Master: h.master, Limiter: limit.SQL(h.store.DB()), Log: slog.New(slog.DiscardHandler), Now: h.now, Poll: 5 * time.Millisecond,
+			Store: h.store, Master: h.master, Limiter: limit.SQL(h.store), Log: slog.New(slog.DiscardHandler), Now: h.now, Poll: 5 * time.Millisecond,
 			Tenant: h.store.TenantByID, Config: h.engine.Config, PublicURL: func(host, path string) string { return "https://" + host + path },
 		})
 		ctx, stop := context.WithCancel(context.Background())

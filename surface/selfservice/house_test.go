@@ -76,7 +76,7 @@ func build(t *testing.T, database string) *house {
 	})
 	must(t, err)
 	h.engine, err = flowengine.New(flowengine.Options{
-		Store: h.store, Directory: directory, Limiter: limit.SQL(h.store.DB()), Master: h.master, Hasher: h.hasher, Metrics: metrics, Log: log, Now: h.now,
+		Store: h.store, Directory: directory, Limiter: limit.SQL(h.store), Master: h.master, Hasher: h.hasher, Metrics: metrics, Log: log, Now: h.now,
 		Outbox: noOutbox{}, Hooks: hooks, PublicURL: func(_ flowengine.Scheme, host, path string) string { return h.origin(host) + path },
 	})
 	must(t, err)

@@ -3,9 +3,10 @@ package store
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"encoding/json"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/usher-id/usher/tenant"
@@ -17,8 +18,31 @@ const accountColumns = `
 	coalesce(u.id, ''), coalesce(u.state, ''), coalesce(u.disabled_reason, ''), coalesce(u.standard_attributes, ''),
 	coalesce(u.custom_attributes, ''), coalesce(u.created_at, 0), coalesce(u.updated_at, 0),
 	coalesce(a.id, ''), coalesce(a.type, ''), coalesce(a.secret, ''), coalesce(a.created_at, 0), coalesce(a.updated_at, 0), coalesce(a.must_change, FALSE), coalesce(u.anonymous, FALSE),
-	coalesce(u.disabled_until, 0), coalesce(u.deactivated_at, 0), coalesce(u.valid_from, 0), coalesce(u.valid_until, 0),
-	coalesce(u.delete_at, 0), coalesce(u.anonymize_at, 0), coalesce(u.anonymized_at, 0)`
+	coalesce(` + accessColumn + `, '')`
+
+// accessColumn is when a user's access begins and ends, in one column that is
+// empty for almost everybody: each column costs about as much as finding the row.
+const accessColumn = `CASE WHEN u.disabled_until | u.deactivated_at | u.valid_from | u.valid_until | u.delete_at | u.anonymize_at | u.anonymized_at = 0 THEN ''
+	ELSE u.disabled_until || ' ' || u.deactivated_at || ' ' || u.valid_from || ' ' || u.valid_until || ' ' || u.delete_at || ' ' || u.anonymize_at || ' ' || u.anonymized_at END`
+
+// accessScan reads accessColumn into a row.
+type accessScan struct{ *userRow }
+
+// Scan implements [sql.Scanner].
+func (u accessScan) Scan(v any) error {
+	text, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("store: access times are a %T", v)
+	}
+	times := []*int64{&u.DisabledUntil, &u.DeactivatedAt, &u.ValidFrom, &u.ValidUntil, &u.DeleteAt, &u.AnonymizeAt, &u.AnonymizedAt}
+	for i, word := range strings.Fields(text) {
+		var err error
+		if *times[i], err = strconv.ParseInt(word, 10, 64); err != nil {
+			return fmt.Errorf("store: access times: %w", err)
+		}
+	}
+	return nil
+}
 
 const authenticatorsOfUser = `LEFT JOIN authenticator a ON a.tenant_id = u.tenant_id AND a.user_id = u.id`
 
@@ -34,7 +58,7 @@ func (r *accountScan) dest() []any {
 	return []any{
 		&u.ID, &u.State, &u.DisabledReason, &u.StandardAttributes, &u.CustomAttributes, &u.CreatedAt, &u.UpdatedAt,
 		&a.ID, &a.Type, &a.Secret, &a.CreatedAt, &a.UpdatedAt, &a.MustChange, &u.Anonymous,
-		&u.DisabledUntil, &u.DeactivatedAt, &u.ValidFrom, &u.ValidUntil, &u.DeleteAt, &u.AnonymizeAt, &u.AnonymizedAt,
+		accessScan{u},
 	}
 }
 
@@ -63,15 +87,15 @@ const selectByIdentity = `SELECT i.kind, i.value, i.unique_key, i.verified_at,` 
 const orFirst = `), (SELECT id FROM identity WHERE tenant_id = ? ORDER BY id LIMIT 1)) ORDER BY a.id`
 
 var (
-	selectAccountByClaim = &statement{accountByClaim, selectByIdentity + `value = ? AND kind = ?` + orFirst}
+	selectAccountByClaim = &statement{group: accountByClaim, text: selectByIdentity + `value = ? AND kind = ?` + orFirst}
 
 	// Of several users who are found, the one with the value is meant, and then
 	// by the order of the other forms.
-	selectAccountByForms = &statement{accountByClaim, selectByIdentity + `(value IN (?, ?, ?, ?) OR unique_key IN (?, ?, ?)) AND kind = ?
+	selectAccountByForms = &statement{group: accountByClaim, text: selectByIdentity + `(value IN (?, ?, ?, ?) OR unique_key IN (?, ?, ?)) AND kind = ?
 	ORDER BY CASE WHEN value = ? THEN 0 WHEN value = ? OR unique_key = ? THEN 1 WHEN value = ? OR unique_key = ? THEN 2 ELSE 3 END, id LIMIT 1` + orFirst}
 )
 
-var selectAccount = &statement{accountByID, `SELECT` + accountColumns + `
+var selectAccount = &statement{group: accountByID, text: `SELECT` + accountColumns + `
 	FROM user_account u ` + authenticatorsOfUser + ` WHERE u.tenant_id = ? AND u.id = ?`}
 
 // AccountByClaim implements [tenant.UserReader].
@@ -83,24 +107,24 @@ func (s *Store) AccountByClaim(ctx context.Context, tenantID string, claim tenan
 		copy(a[:], also)
 		q, key = selectAccountByForms, []string{tenantID, v, a[0], a[1], a[2], a[0], a[1], a[2], kind, v, a[0], a[0], a[1], a[1], tenantID}
 	}
-	var scan accountScan
+	var found accountScan
 	var i identityRow
-	err := s.lookup(ctx, q, func(rows *sql.Rows) error {
-		if err := rows.Scan(append([]any{&i.Kind, &i.Value, &i.UniqueKey, &i.VerifiedAt}, scan.dest()...)...); err != nil {
+	err := s.lookup(ctx, q, func(scan scan) error {
+		if err := scan(append([]any{&i.Kind, &i.Value, &i.UniqueKey, &i.VerifiedAt}, found.dest()...)...); err != nil {
 			return err
 		}
-		scan.fold(tenantID)
+		found.fold(tenantID)
 		return nil
 	}, tenantID, key...)
 	if err != nil {
 		return nil, err
 	}
 	is := i.Value == v || slices.Contains(also, i.Value) || slices.Contains(also, i.UniqueKey)
-	if scan.account == nil || i.Kind != kind || !is {
+	if found.account == nil || i.Kind != kind || !is {
 		return nil, tenant.ErrUserNotFound
 	}
-	scan.account.Claim, scan.account.ClaimVerified = tenant.Claim{Kind: kind, Value: i.Value}, at(i.VerifiedAt)
-	return scan.account, nil
+	found.account.Claim, found.account.ClaimVerified = tenant.Claim{Kind: kind, Value: i.Value}, at(i.VerifiedAt)
+	return found.account, nil
 }
 
 // Account implements [tenant.UserReader].
@@ -109,23 +133,23 @@ func (s *Store) Account(ctx context.Context, tenantID, userID string) (*tenant.A
 }
 
 func (s *Store) account(ctx context.Context, q *statement, tenantID string, key ...string) (*tenant.Account, error) {
-	var scan accountScan
-	err := s.lookup(ctx, q, func(rows *sql.Rows) error {
-		if err := rows.Scan(scan.dest()...); err != nil {
+	var found accountScan
+	err := s.lookup(ctx, q, func(scan scan) error {
+		if err := scan(found.dest()...); err != nil {
 			return err
 		}
-		scan.fold(tenantID)
+		found.fold(tenantID)
 		return nil
 	}, tenantID, key...)
-	if err != nil || scan.account == nil {
+	if err != nil || found.account == nil {
 		return nil, cmp.Or(err, error(tenant.ErrUserNotFound))
 	}
-	return scan.account, nil
+	return found.account, nil
 }
 
 // lookup finds rows by what a client sent; ErrUserNotFound for what can't be in
 // the database.
-func (s *Store) lookup(ctx context.Context, q *statement, row func(*sql.Rows) error, tenantID string, key ...string) error {
+func (s *Store) lookup(ctx context.Context, q *statement, row func(scan) error, tenantID string, key ...string) error {
 	args := []any{tenantID}
 	for _, k := range key {
 		if !askable(k) {

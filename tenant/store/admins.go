@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -45,15 +44,15 @@ func (r *grantRow) noun() tenant.Grant {
 	return tenant.Grant{UserID: r.UserID, Role: tenant.Role(r.Role), Domain: r.Domain}
 }
 
-var selectKey = &statement{keyCheck, `SELECT id, name, last_four, role, created_at, created_by, expires_at, last_used_at, revoked_at
+var selectKey = &statement{group: keyCheck, text: `SELECT id, name, last_four, role, created_at, created_by, expires_at, last_used_at, revoked_at
 	FROM api_key WHERE tenant_id = ? AND hash = ?`}
 
 // APIKeyByHash implements [tenant.AdminReader]. It says nothing of whether the
 // key still holds.
 func (s *Store) APIKeyByHash(ctx context.Context, tenantID, hash string) (*tenant.APIKey, error) {
 	k := keyRow{TenantID: tenantID, Hash: hash}
-	err := s.each(ctx, selectKey, func(rows *sql.Rows) error {
-		return rows.Scan(&k.ID, &k.Name, &k.LastFour, &k.Role, &k.CreatedAt, &k.CreatedBy, &k.ExpiresAt, &k.LastUsedAt, &k.RevokedAt)
+	err := s.each(ctx, selectKey, func(scan scan) error {
+		return scan(&k.ID, &k.Name, &k.LastFour, &k.Role, &k.CreatedAt, &k.CreatedBy, &k.ExpiresAt, &k.LastUsedAt, &k.RevokedAt)
 	}, tenantID, clean(hash))
 	if err != nil {
 		return nil, err
@@ -75,7 +74,7 @@ func (s *Store) APIKeys(ctx context.Context, tenantID string, page tenant.Page) 
 	return mapped(rows, (*keyRow).noun), refuse(err)
 }
 
-var touchKey = &statement{keyTouch, `UPDATE api_key SET last_used_at = ? WHERE tenant_id = ? AND id = ? AND last_used_at < ?`}
+var touchKey = &statement{group: keyTouch, text: `UPDATE api_key SET last_used_at = ? WHERE tenant_id = ? AND id = ? AND last_used_at < ?`}
 
 // TouchAPIKey implements [tenant.AdminReader].
 func (s *Store) TouchAPIKey(ctx context.Context, tenantID, id string, used time.Time) error {

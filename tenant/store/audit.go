@@ -58,7 +58,7 @@ func keepable(e *tenant.AuditEvent) {
 	e.Detail = raw(clean(string(e.Detail)))
 }
 
-var insertAudit = &statement{auditWrite, `INSERT INTO audit_log (tenant_id, id, seq, at, category, action, outcome, actor_kind,
+var insertAudit = &statement{group: auditWrite, text: `INSERT INTO audit_log (tenant_id, id, seq, at, category, action, outcome, actor_kind,
 	actor_id, ip, request_id, run_id, user_id, detail, prev_hash, hash) VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '')`}
 
 // RecordSignIn implements [tenant.AuditStore]. It is durable.

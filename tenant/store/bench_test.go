@@ -62,10 +62,10 @@ func benchmark(b *testing.B, s *Store) {
 	}{
 		{"yardstick read", func() error {
 			var state string
-			return s.read.DB.QueryRowContext(ctx, s.text("SELECT state FROM user_account WHERE tenant_id = ? AND id = ?"), "t", user()).Scan(&state)
+			return s.read.DB.QueryRowContext(ctx, s.textOf(&statement{text: "SELECT state FROM user_account WHERE tenant_id = ? AND id = ?"}), "t", user()).Scan(&state)
 		}},
 		{"yardstick insert", func() error {
-			_, err := s.fast.DB.ExecContext(ctx, s.text("INSERT INTO rate_bucket (tenant_id, bucket, tat) VALUES (?, ?, 0)"), "t", next())
+			_, err := s.fast.DB.ExecContext(ctx, s.textOf(&statement{text: "INSERT INTO rate_bucket (tenant_id, bucket, tat) VALUES (?, ?, 0)"}), "t", next())
 			return err
 		}},
 		{"SessionByToken", func() error { _, _, err := s.SessionByToken(ctx, "t", "s"+user()); return err }},

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"github.com/usher-id/usher/tenant"
@@ -16,26 +15,26 @@ const readCode = codeColumns + `, coalesce((SELECT m.status FROM message AS m
 	WHERE m.tenant_id = otp_code.tenant_id AND m.code_id = otp_code.id AND m.code_id <> ''), '')`
 
 var (
-	selectCode = &statement{codeRead, `SELECT` + readCode + ` FROM otp_code WHERE tenant_id = ? AND id = ?`}
+	selectCode = &statement{group: codeRead, text: `SELECT` + readCode + ` FROM otp_code WHERE tenant_id = ? AND id = ?`}
 
-	selectCodeByLink = &statement{codeRead, `SELECT` + readCode + ` FROM otp_code
+	selectCodeByLink = &statement{group: codeRead, text: `SELECT` + readCode + ` FROM otp_code
 		WHERE tenant_id = ? AND link_hash = ? AND link_hash <> '' AND ended_at = 0 AND expires_at > ?`}
 
 	// tryCode pays before anybody looks: of many tries at once each takes one.
-	tryCode = &statement{codeTry, `UPDATE otp_code SET attempts = attempts + 1
+	tryCode = &statement{group: codeTry, text: `UPDATE otp_code SET attempts = attempts + 1
 		WHERE tenant_id = ? AND id = ? AND ended_at = 0 AND expires_at > ? AND attempts < max_attempts RETURNING` + readCode}
 
-	approveCode = &statement{codeWrite, `UPDATE otp_code SET approved_at = ?
+	approveCode = &statement{group: codeWrite, text: `UPDATE otp_code SET approved_at = ?
 		WHERE tenant_id = ? AND id = ? AND form = 'link' AND ended_at = 0 AND expires_at > ?`}
 
-	insertCode = &statement{codeWrite, `INSERT INTO otp_code (tenant_id,` + codeColumns + `)
+	insertCode = &statement{group: codeWrite, text: `INSERT INTO otp_code (tenant_id,` + codeColumns + `)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)`}
 
 	// endCodes ends what an earlier message of the run brought for the same purpose.
-	endCodes = &statement{codeWrite, `UPDATE otp_code SET ended_at = ?
+	endCodes = &statement{group: codeWrite, text: `UPDATE otp_code SET ended_at = ?
 		WHERE tenant_id = ? AND run_id = ? AND purpose = ? AND ended_at = 0`}
 
-	useCode = &statement{codeWrite, `UPDATE otp_code SET ended_at = ? WHERE tenant_id = ? AND id = ? AND ended_at = 0`}
+	useCode = &statement{group: codeWrite, text: `UPDATE otp_code SET ended_at = ? WHERE tenant_id = ? AND id = ? AND ended_at = 0`}
 )
 
 // Code implements [tenant.CodeStore].
@@ -53,8 +52,8 @@ func (s *Store) code(ctx context.Context, q *statement, tenantID, key string, ar
 		return nil, tenant.ErrNotFound
 	}
 	var c *tenant.Code
-	err := s.each(ctx, q, func(rows *sql.Rows) (err error) {
-		c, err = scanCode(tenantID, rows)
+	err := s.each(ctx, q, func(scan scan) (err error) {
+		c, err = scanCode(tenantID, scan)
 		return err
 	}, append([]any{tenantID, key}, args...)...)
 	if err == nil && c == nil {
@@ -63,11 +62,11 @@ func (s *Store) code(ctx context.Context, q *statement, tenantID, key string, ar
 	return c, err
 }
 
-func scanCode(tenantID string, row interface{ Scan(...any) error }) (*tenant.Code, error) {
+func scanCode(tenantID string, scan scan) (*tenant.Code, error) {
 	c := tenant.Code{TenantID: tenantID}
 	var purpose, form, sealed, delivery string
 	var created, expires, approved, ended int64
-	if err := row.Scan(&c.ID, &c.RunID, &purpose, &form, &c.Channel, &c.Target.Kind, &c.Target.Value, &sealed, &c.LinkHash, &c.StateHash,
+	if err := scan(&c.ID, &c.RunID, &purpose, &form, &c.Channel, &c.Target.Kind, &c.Target.Value, &sealed, &c.LinkHash, &c.StateHash,
 		&c.MaxAttempts, &c.Attempts, &created, &expires, &approved, &ended, &delivery); err != nil {
 		return nil, err
 	}
@@ -84,8 +83,8 @@ func (s *Store) TryCode(ctx context.Context, tenantID, id string, now time.Time)
 		return nil, tenant.ErrNotFound
 	}
 	var c *tenant.Code
-	err := s.returning(ctx, tryCode, func(rows *sql.Rows) (err error) {
-		c, err = scanCode(tenantID, rows)
+	err := s.returning(ctx, tryCode, func(scan scan) (err error) {
+		c, err = scanCode(tenantID, scan)
 		return err
 	}, tenantID, id, ms(now))
 	if err != nil || c != nil {

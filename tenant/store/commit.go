@@ -7,7 +7,7 @@ import (
 	"github.com/usher-id/usher/tenant"
 )
 
-var insertRun = &statement{runStart, `INSERT INTO flow_run (tenant_id, id, flow_type, flow_name, config_version, status,
+var insertRun = &statement{group: runStart, text: `INSERT INTO flow_run (tenant_id, id, flow_type, flow_name, config_version, status,
 	surface, session_kind, user_id, session_id, device_id, factors, first_seen_at, first_ip, first_user_agent,
 	last_seen_at, last_ip, last_user_agent, created_at, expires_at, finished_at, return_url, head, surface_data, timeline, walkable, audited)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, TRUE, FALSE)`}
@@ -16,36 +16,36 @@ var insertRun = &statement{runStart, `INSERT INTO flow_run (tenant_id, id, flow_
 const maxTimeline = 8 << 10
 
 // moveRun is a compare-and-swap: of two racing moves that finish, one does.
-var moveRun = &statement{runMove, `UPDATE flow_run SET flow_type = ?, flow_name = ?, status = ?, session_kind = ?, user_id = ?,
+var moveRun = &statement{group: runMove, text: `UPDATE flow_run SET flow_type = ?, flow_name = ?, status = ?, session_kind = ?, user_id = ?,
 	session_id = ?, device_id = ?, factors = ?, last_seen_at = ?, last_ip = ?, last_user_agent = ?, expires_at = ?, finished_at = ?,
 	head = ?, timeline = CASE WHEN length(timeline) < ? THEN timeline || ? ELSE timeline END
 	WHERE tenant_id = ? AND id = ? AND status IN ('new', 'pending')`}
 
-var insertState = &statement{stateKeep, `INSERT INTO flow_state (tenant_id, token_hash, run_id, user_id, data, created_at)
+var insertState = &statement{group: stateKeep, text: `INSERT INTO flow_state (tenant_id, token_hash, run_id, user_id, data, created_at)
 	VALUES (?, ?, ?, ?, ?, ?)`}
 
-var insertSession = &statement{sessionOpen, `INSERT INTO session (tenant_id, id, token_hash, user_id, run_id, amr,
+var insertSession = &statement{group: sessionOpen, text: `INSERT INTO session (tenant_id, id, token_hash, user_id, run_id, amr,
 	authenticated_at, created_at, last_seen_at, expires_at, idle_expires_at, ip, user_agent, revoked_at)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`}
 
 // updateSecret is a compare-and-swap: a credential that works once is spent once.
-var updateSecret = &statement{secretUpdate, `UPDATE authenticator SET secret = ?, updated_at = ?, must_change = ?
+var updateSecret = &statement{group: secretUpdate, text: `UPDATE authenticator SET secret = ?, updated_at = ?, must_change = ?
 	WHERE tenant_id = ? AND id = ? AND secret = ?`}
 
-var verifyIdentity = &statement{identityVerify, `UPDATE identity SET verified_at = ?
+var verifyIdentity = &statement{group: identityVerify, text: `UPDATE identity SET verified_at = ?
 	WHERE tenant_id = ? AND user_id = ? AND kind = ? AND value = ? AND verified_at = 0`}
 
-var removeOfType = &statement{factorRemove, `DELETE FROM authenticator WHERE tenant_id = ? AND user_id = ? AND type = ?`}
+var removeOfType = &statement{group: factorRemove, text: `DELETE FROM authenticator WHERE tenant_id = ? AND user_id = ? AND type = ?`}
 
-var updateAttributes = &statement{attributesUpdate, `UPDATE user_account SET standard_attributes = ?, custom_attributes = ?, updated_at = ?
+var updateAttributes = &statement{group: attributesUpdate, text: `UPDATE user_account SET standard_attributes = ?, custom_attributes = ?, updated_at = ?
 	WHERE tenant_id = ? AND id = ?`}
 
 // promote makes a full user, once.
-var promote = &statement{userPromote, `UPDATE user_account SET anonymous = FALSE, updated_at = ? WHERE tenant_id = ? AND id = ? AND anonymous`}
+var promote = &statement{group: userPromote, text: `UPDATE user_account SET anonymous = FALSE, updated_at = ? WHERE tenant_id = ? AND id = ? AND anonymous`}
 
-var endSessions = &statement{sessionEnd, `UPDATE session SET revoked_at = ? WHERE tenant_id = ? AND user_id = ? AND revoked_at = 0 AND id <> ?`}
+var endSessions = &statement{group: sessionEnd, text: `UPDATE session SET revoked_at = ? WHERE tenant_id = ? AND user_id = ? AND revoked_at = 0 AND id <> ?`}
 
-var renewSession = &statement{sessionRenew, `UPDATE session SET authenticated_at = ?, amr = ? WHERE tenant_id = ? AND id = ? AND revoked_at = 0`}
+var renewSession = &statement{group: sessionRenew, text: `UPDATE session SET authenticated_at = ?, amr = ? WHERE tenant_id = ? AND id = ? AND revoked_at = 0`}
 
 // Commit implements [tenant.RunStore]. The audit log isn't written: a run that
 // has finished is the record that SealAudit makes the event of.

@@ -2,15 +2,14 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"github.com/usher-id/usher/tenant"
 )
 
 var (
-	insertShownError = &statement{errorWrite, `INSERT INTO shown_error (tenant_id, id, document, created_at, expires_at) VALUES (?, ?, ?, ?, ?)`}
-	selectShownError = &statement{errorRead, `SELECT document, created_at, expires_at FROM shown_error WHERE tenant_id = ? AND id = ? AND expires_at > ?`}
+	insertShownError = &statement{group: errorWrite, text: `INSERT INTO shown_error (tenant_id, id, document, created_at, expires_at) VALUES (?, ?, ?, ?, ?)`}
+	selectShownError = &statement{group: errorRead, text: `SELECT document, created_at, expires_at FROM shown_error WHERE tenant_id = ? AND id = ? AND expires_at > ?`}
 )
 
 // KeepError implements [tenant.ErrorStore].
@@ -25,10 +24,10 @@ func (s *Store) ShownError(ctx context.Context, tenantID, id string, now time.Ti
 		return nil, tenant.ErrNotFound
 	}
 	var e *tenant.ShownError
-	err := s.each(ctx, selectShownError, func(rows *sql.Rows) error {
+	err := s.each(ctx, selectShownError, func(scan scan) error {
 		var document string
 		var created, expires int64
-		if err := rows.Scan(&document, &created, &expires); err != nil {
+		if err := scan(&document, &created, &expires); err != nil {
 			return err
 		}
 		e = &tenant.ShownError{TenantID: tenantID, ID: id, Document: []byte(document), CreatedAt: at(created), ExpiresAt: at(expires)}

@@ -63,12 +63,13 @@ const (
 	schemaGroup group = "schema"
 	ping        group = "ping"
 
-	// What others run through [Store.DB]: the rate limits.
+	// What others run through [Store.Hot]: the rate limits.
 	rateLimit group = "rate_limit"
 
 	begin    group = "begin"
 	commit   group = "commit"
 	rollback group = "rollback"
+	flush    group = "flush" // SQLite: the log is written to the disk
 )
 
 // Groups lists the groups of statements that Options.OnQuery hears of.
@@ -80,7 +81,7 @@ func Groups() []string {
 		hookClaim, hookRead, hookWrite,
 		keyCheck, keyTouch, errorRead, errorWrite, tenantRead, tenantWrite, configRead, configWrite, userRead, userWrite, runRead, runEnd, sessionRead,
 		sessionEnd, adminRead, adminWrite, auditRead, auditWrite, auditSeal, purge, notify, schemaGroup, ping, rateLimit,
-		begin, commit, rollback,
+		begin, commit, rollback, flush,
 	}
 	names := make([]string, len(all))
 	for i, g := range all {

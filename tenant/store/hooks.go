@@ -126,7 +126,7 @@ func (s *Store) CountHookDeliveries(ctx context.Context) (queued int, oldest tim
 	return queued, at(first), refuse(err)
 }
 
-var insertHookDelivery = &statement{hookWrite, `INSERT INTO hook_delivery (tenant_id, id, event_id, event_type, endpoint, body,
+var insertHookDelivery = &statement{group: hookWrite, text: `INSERT INTO hook_delivery (tenant_id, id, event_id, event_type, endpoint, body,
 	status, attempts, next_at, expires_at, created_at, tried_at, took_ms, status_code, response, error)
 	VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, 0, 0, 0, '', '')`}
 

@@ -43,20 +43,12 @@ func (s *Store) Ping(ctx context.Context) error {
 	return refuse(err)
 }
 
-// DB is the handle for writes that need not be durable, for what is kept beside
-// the nouns: the buckets of rate limits.
+// DB is the handle for what tests and measurements do beside the nouns.
 func (s *Store) DB() *bun.DB { return s.fast }
 
 // Connections says how many connections are busy and how many there may be.
 func (s *Store) Connections() (busy, most int) {
-	pools := []*bun.DB{s.fast}
-	if s.read != s.fast {
-		pools = append(pools, s.read)
-	}
-	if s.durable != s.fast {
-		pools = append(pools, s.durable)
-	}
-	for _, db := range pools {
+	for _, db := range s.pools() {
 		stats := db.Stats()
 		busy += stats.InUse
 		most += stats.MaxOpenConnections

@@ -148,7 +148,7 @@ func (s *Store) CountMessages(ctx context.Context) (queued int, oldest time.Time
 	return queued, at(first), refuse(err)
 }
 
-var insertMessage = &statement{messageWrite, `INSERT INTO message (tenant_id, id, code_id, run_id, channel, recipient, purpose,
+var insertMessage = &statement{group: messageWrite, text: `INSERT INTO message (tenant_id, id, code_id, run_id, channel, recipient, purpose,
 	language, payload, status, attempts, next_at, expires_at, created_at, sent_at, provider, error)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, 0, ?, '')`}
 

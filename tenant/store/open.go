@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"time"
 
@@ -21,13 +20,15 @@ import (
 	"github.com/uptrace/bun/schema"
 	"golang.org/x/sync/semaphore"
 	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/usher-id/usher/tenant"
 )
 
 // Options tunes a [Store]. The zero value is fit for use.
 type Options struct {
 	// Readers bounds the connections that read and that write what need not be
-	// durable. 0: SQLite twice the cores, at least 4; PostgreSQL 4 times the
-	// cores, at least 16.
+	// durable. 0: PostgreSQL 4 times the cores, at least 16; SQLite the cores, at
+	// least 2, for hot lookups and as many for everything else that reads.
 	Readers int
 	// Writers bounds PostgreSQL's connections for durable writes, each of which
 	// waits for the disk. 0: the cores, at least 8. SQLite has one writer.
@@ -51,7 +52,8 @@ type Options struct {
 type Store struct {
 	dialect
 
-	read    *bun.DB             // lookups
+	read    *bun.DB             // lookups and lists
+	byKey   *bun.DB             // SQLite: hot lookups, which no list keeps waiting
 	fast    *bun.DB             // writes that survive the process
 	durable *bun.DB             // writes that survive the machine
 	turn    *semaphore.Weighted // SQLite: the one writer, first come, first served
@@ -64,7 +66,7 @@ type Store struct {
 // dialect is what differs between the databases beyond what bun hides.
 type dialect struct {
 	url        string // PostgreSQL: where to listen for changes; SQLite: ""
-	numbered   bool   // parameters are $1, $2 and not ?
+	log        string // SQLite: the write-ahead log's file
 	forUpdate  string // FOR what: keeps others from changing the rows read; "" where one write excludes all others
 	skipLocked string // FOR what: takes only rows that nobody else is at
 }
@@ -119,25 +121,43 @@ func (s *Store) openSQLite(ctx context.Context, path string) error {
 		}
 		return s.pool(db, sqlitedialect.New(), conns, 0), nil
 	}
-	if s.fast, err = open(1, sqliteNormal); err != nil {
+	if s.fast, err = open(1, "synchronous(1)"); err != nil {
 		return err
 	}
 	// Also what turns the file to WAL, before any reader opens it.
 	if err := s.fast.PingContext(ctx); err != nil {
 		return err
 	}
-	if s.read, err = open(orElse(s.o.Readers, max(4, 2*runtime.NumCPU())), "query_only(1)"); err != nil {
+	readers := orElse(s.o.Readers, max(2, runtime.NumCPU()))
+	if s.read, err = open(readers, "query_only(1)"); err != nil {
 		return err
 	}
-	s.durable, s.turn = s.fast, semaphore.NewWeighted(1)
+	if s.byKey, err = open(readers, "query_only(1)", "mmap_size(268435456)"); err != nil {
+		return err
+	}
+	s.durable, s.turn, s.log = s.fast, semaphore.NewWeighted(1), path+"-wal"
 	return nil
 }
 
-// The settings of the writing connection, outside and inside a durable write.
-const (
-	sqliteNormal = "synchronous(1)"
-	sqliteFull   = "synchronous(2)"
-)
+// flush makes what has been committed survive the machine. PostgreSQL does that
+// itself. SQLite's connection appends to the log and leaves it to the system to
+// write it down (synchronous=NORMAL); with the log on the disk a commit is as
+// safe as synchronous=FULL makes it, and the next writer needn't wait for that.
+func (s *Store) flush() error {
+	if s.postgres() {
+		return nil
+	}
+	start := time.Now()
+	log, err := os.OpenFile(s.log, os.O_RDWR, 0)
+	if err == nil {
+		err = errors.Join(log.Sync(), log.Close())
+	}
+	if err != nil {
+		err = tenant.ErrUnavailable.With("retry_after_seconds", 1).Because(err)
+	}
+	s.observe(flush, start, err)
+	return err
+}
 
 func (s *Store) openPostgres(address string) error {
 	config, err := pgx.ParseConfig(address)
@@ -163,7 +183,7 @@ func (s *Store) openPostgres(address string) error {
 	s.durable = open("on", orElse(s.o.Writers, max(8, runtime.NumCPU())))
 	s.read = s.fast
 	s.dialect = dialect{
-		url: address, numbered: true,
+		url:       address,
 		forUpdate: "NO KEY UPDATE", skipLocked: "UPDATE SKIP LOCKED",
 	}
 	return nil
@@ -180,80 +200,40 @@ func (s *Store) pool(db *sql.DB, d schema.Dialect, conns int, idle time.Duration
 	return b
 }
 
-// begin takes a connection for one transaction and gives it back with end.
-// On SQLite there is one writing connection, which a durable transaction turns
-// to synchronous=FULL for as long as it has it.
-func (s *Store) begin(ctx context.Context, durable bool) (tx bun.Tx, end func(), err error) {
-	release, err := s.wait(ctx)
-	if err != nil {
-		return tx, nil, err
-	}
-	if s.postgres() && durable {
-		tx, err = s.durable.BeginTx(ctx, nil)
-		return tx, release, err
-	}
-	if !durable {
-		if tx, err = s.fast.BeginTx(ctx, nil); err != nil {
-			release()
-		}
-		return tx, release, err
-	}
-	conn, err := s.fast.Conn(ctx)
-	if err != nil {
-		release()
-		return tx, nil, err
-	}
-	end = func() {
-		set(context.WithoutCancel(ctx), conn, sqliteNormal) //nolint:errcheck // FULL would only be slower
-		conn.Close()
-		release()
-	}
-	if err = set(ctx, conn, sqliteFull); err == nil {
-		tx, err = conn.BeginTx(ctx, nil)
-	}
-	if err != nil {
-		end()
-	}
-	return tx, end, err
-}
-
-func set(ctx context.Context, conn bun.Conn, pragma string) error {
-	_, err := conn.Conn.ExecContext(ctx, "PRAGMA "+pragma)
-	return err
-}
-
 // wait queues for SQLite's one writer, first come, first served, which
 // database/sql wouldn't promise.
 func (s *Store) wait(ctx context.Context) (release func(), err error) {
 	if s.turn == nil {
 		return func() {}, nil
 	}
-	if err := s.turn.Acquire(ctx, 1); err != nil {
+	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if !s.turn.TryAcquire(1) {
+		ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
+		defer cancel()
+		if err := s.turn.Acquire(ctx, 1); err != nil {
+			return nil, err
+		}
 	}
 	return func() { s.turn.Release(1) }, nil
 }
 
-// text writes a statement the way the database wants its parameters.
-func (d *dialect) text(query string) string {
-	if !d.numbered {
-		return query
-	}
-	var b strings.Builder
-	for n := 1; ; n++ {
-		before, after, found := strings.Cut(query, "?")
-		b.WriteString(before)
-		if !found {
-			return b.String()
-		}
-		b.WriteString("$" + strconv.Itoa(n))
-		query = after
-	}
-}
-
 // Close closes every connection.
 func (s *Store) Close() error {
-	return errors.Join(s.read.Close(), s.fast.Close(), s.durable.Close()) // closing one twice is no error
+	var errs []error
+	for _, db := range s.pools() {
+		errs = append(errs, db.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// pools are the distinct ones.
+func (s *Store) pools() []*bun.DB {
+	if s.postgres() {
+		return []*bun.DB{s.fast, s.durable}
+	}
+	return []*bun.DB{s.byKey, s.read, s.fast}
 }
 
 func orElse(n, standard int) int {

@@ -2,9 +2,9 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,17 +44,23 @@ type runRow struct {
 	Timeline string // not read by loadState
 }
 
-// runColumns are what dest takes, in its order.
-const runColumns = `r.id, r.flow_type, r.flow_name, r.config_version, r.status, r.surface, r.session_kind, r.user_id,
-	r.session_id, r.device_id, r.factors, r.first_seen_at, r.first_ip, r.first_user_agent, r.last_seen_at, r.last_ip,
-	r.last_user_agent, r.created_at, r.expires_at, r.finished_at, r.return_url, r.head, r.surface_data`
+// runColumns are what dest takes, in its order, and seenColumns what destSeen
+// does: the first is all that a step needs.
+const (
+	runColumns = `r.id, r.flow_type, r.flow_name, r.config_version, r.status, r.surface, r.session_kind, r.user_id,
+	r.session_id, r.device_id, r.factors, r.created_at, r.expires_at, r.finished_at, r.return_url, r.head, r.surface_data`
+	seenColumns = `r.first_seen_at, r.first_ip, r.first_user_agent, r.last_seen_at, r.last_ip, r.last_user_agent`
+)
 
 func (r *runRow) dest() []any {
 	return []any{
 		&r.ID, &r.FlowType, &r.FlowName, &r.ConfigVersion, &r.Status, &r.Surface, &r.SessionKind, &r.UserID,
-		&r.SessionID, &r.DeviceID, &r.Factors, &r.FirstSeenAt, &r.FirstIP, &r.FirstUserAgent, &r.LastSeenAt, &r.LastIP,
-		&r.LastUserAgent, &r.CreatedAt, &r.ExpiresAt, &r.FinishedAt, &r.ReturnURL, &r.Head, &r.SurfaceData,
+		&r.SessionID, &r.DeviceID, &r.Factors, &r.CreatedAt, &r.ExpiresAt, &r.FinishedAt, &r.ReturnURL, &r.Head, &r.SurfaceData,
 	}
+}
+
+func (r *runRow) destSeen() []any {
+	return []any{&r.FirstSeenAt, &r.FirstIP, &r.FirstUserAgent, &r.LastSeenAt, &r.LastIP, &r.LastUserAgent}
 }
 
 func (r *runRow) noun() tenant.Run {
@@ -107,24 +113,22 @@ func (r *runRow) pointer() *tenant.Run {
 	return &run
 }
 
-const (
-	loadedColumns = runColumns + `, s.token_hash, s.user_id, s.data, s.created_at,` + accountColumns
-	userOfState   = ` LEFT JOIN user_account u ON u.tenant_id = s.tenant_id AND u.id = s.user_id ` + authenticatorsOfUser
-)
+const userOfState = ` LEFT JOIN user_account u ON u.tenant_id = s.tenant_id AND u.id = s.user_id ` + authenticatorsOfUser
 
-var loadState = &statement{runLoad, `SELECT ` + loadedColumns + `
+var loadState = &statement{group: runLoad, text: `SELECT ` + runColumns + `, s.user_id, s.data, s.created_at,` + accountColumns + `
 	FROM flow_state s JOIN flow_run r ON r.tenant_id = s.tenant_id AND r.id = s.run_id` + userOfState + `
 	WHERE s.tenant_id = ? AND s.token_hash = ?`}
 
 // loadHead starts from the run, which may have outlived its states.
-var loadHead = &statement{runLoad, `SELECT ` + runColumns + `, coalesce(s.token_hash, ''), coalesce(s.user_id, ''), coalesce(s.data, ''),
-	coalesce(s.created_at, 0),` + accountColumns + `
+var loadHead = &statement{group: runLoad, text: `SELECT ` + runColumns + `, coalesce(s.user_id, ''), coalesce(s.data, ''), coalesce(s.created_at, 0),` +
+	accountColumns + `, coalesce(s.token_hash, ''), ` + seenColumns + `
 	FROM flow_run r LEFT JOIN flow_state s ON s.tenant_id = r.tenant_id AND s.token_hash = r.head` + userOfState + `
 	WHERE r.tenant_id = ? AND r.id = ? AND r.head <> ''`}
 
 // LoadState implements [tenant.RunStore].
 func (s *Store) LoadState(ctx context.Context, tenantID, tokenHash string, now time.Time) (*tenant.Loaded, error) {
-	l, err := s.load(ctx, loadState, tenantID, tokenHash)
+	state := tenant.FlowState{TokenHash: tokenHash}
+	l, err := s.load(ctx, loadState, tenantID, tokenHash, &state, &runRow{}, nil)
 	if err == nil && !l.Run.Walkable(now) {
 		return nil, tenant.ErrFlowNotFound
 	}
@@ -133,19 +137,20 @@ func (s *Store) LoadState(ctx context.Context, tenantID, tokenHash string, now t
 
 // LoadHead implements [tenant.RunStore].
 func (s *Store) LoadHead(ctx context.Context, tenantID, runID string) (*tenant.Loaded, error) {
-	return s.load(ctx, loadHead, tenantID, runID)
+	var state tenant.FlowState
+	var run runRow
+	return s.load(ctx, loadHead, tenantID, runID, &state, &run, append([]any{&state.TokenHash}, run.destSeen()...))
 }
 
-func (s *Store) load(ctx context.Context, by *statement, tenantID, key string) (*tenant.Loaded, error) {
+func (s *Store) load(ctx context.Context, by *statement, tenantID, key string, state *tenant.FlowState, run *runRow, more []any) (*tenant.Loaded, error) {
 	var (
-		run     runRow
 		data    string
 		created int64
 		account accountScan
 	)
-	state := tenant.FlowState{TenantID: tenantID}
-	err := s.each(ctx, by, func(rows *sql.Rows) error {
-		if err := rows.Scan(append(append(run.dest(), &state.TokenHash, &state.UserID, &data, &created), account.dest()...)...); err != nil {
+	dest := slices.Concat(run.dest(), []any{&state.UserID, &data, &created}, account.dest(), more)
+	err := s.each(ctx, by, func(scan scan) error {
+		if err := scan(dest...); err != nil {
 			return err
 		}
 		account.fold(tenantID)
@@ -157,12 +162,12 @@ func (s *Store) load(ctx context.Context, by *statement, tenantID, key string) (
 	if run.ID == "" {
 		return nil, tenant.ErrFlowNotFound
 	}
-	run.TenantID, state.RunID, state.CreatedAt = tenantID, run.ID, at(created)
+	run.TenantID, state.TenantID, state.RunID, state.CreatedAt = tenantID, tenantID, run.ID, at(created)
 	state.Data, err = unseal(data)
-	return &tenant.Loaded{Run: run.noun(), State: state, Account: account.account}, err
+	return &tenant.Loaded{Run: run.noun(), State: *state, Account: account.account}, err
 }
 
-var noteRun = &statement{runMove, `UPDATE flow_run SET surface_data = ? WHERE tenant_id = ? AND id = ? AND head <> '' AND surface_data = ?`}
+var noteRun = &statement{group: runMove, text: `UPDATE flow_run SET surface_data = ? WHERE tenant_id = ? AND id = ? AND head <> '' AND surface_data = ?`}
 
 // NoteRun implements [tenant.RunStore].
 func (s *Store) NoteRun(ctx context.Context, tenantID, runID, old, data string) error {
@@ -173,7 +178,7 @@ func (s *Store) NoteRun(ctx context.Context, tenantID, runID, old, data string) 
 	return err
 }
 
-var completeRun = &statement{runComplete, `UPDATE flow_run SET status = 'complete', timeline = timeline || ?
+var completeRun = &statement{group: runComplete, text: `UPDATE flow_run SET status = 'complete', timeline = timeline || ?
 	WHERE tenant_id = ? AND id = ? AND status = 'finished'`}
 
 // CompleteRun implements [tenant.RunStore]. The one event may stand over the
@@ -240,7 +245,7 @@ func (s *Store) Runs(ctx context.Context, tenantID string, filter tenant.RunFilt
 		if !ok {
 			return nil, nil
 		}
-		q = q.Where("substr(r.id, 25) = ?", suffix)
+		q = q.Where("substr(r.id, 25) = ? AND r.timeline <> ''", suffix)
 	}
 	err := q.Order("r.id DESC").Limit(int64(page.Limit)).Scan(in(ctx, runRead))
 	return mapped(rows, (*runRow).pointer), refuse(err)

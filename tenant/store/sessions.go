@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -39,12 +38,12 @@ func (r *sessionRow) noun() *tenant.Session {
 
 // selectSession asks about the run as long as the session was never touched:
 // the first check completes the run, the first touch comes with it or after it.
-var selectSession = &statement{sessionCheck, `SELECT s.id, s.user_id, s.run_id, s.amr, s.authenticated_at, s.created_at,
+var selectSession = &statement{group: sessionCheck, text: `SELECT s.id, s.user_id, s.run_id, s.amr, s.authenticated_at, s.created_at,
 	s.last_seen_at, s.expires_at, s.idle_expires_at, s.ip, s.user_agent, s.revoked_at,
 	s.last_seen_at = s.created_at AND EXISTS (SELECT 1 FROM flow_run r
 		WHERE r.tenant_id = s.tenant_id AND r.id = s.run_id AND r.status = 'finished'),
 	u.state, u.disabled_reason, u.standard_attributes, u.custom_attributes, u.created_at, u.updated_at, u.anonymous,
-	u.disabled_until, u.deactivated_at, u.valid_from, u.valid_until, u.delete_at, u.anonymize_at, u.anonymized_at
+	` + accessColumn + `
 	FROM session s JOIN user_account u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
 	WHERE s.tenant_id = ? AND s.token_hash = ?`}
 
@@ -53,11 +52,10 @@ func (s *Store) SessionByToken(ctx context.Context, tenantID, tokenHash string) 
 	n := sessionRow{TenantID: tenantID, TokenHash: tokenHash}
 	u := userRow{TenantID: tenantID}
 	unused := false
-	err := s.each(ctx, selectSession, func(rows *sql.Rows) error {
-		return rows.Scan(&n.ID, &n.UserID, &n.RunID, &n.AMR, &n.AuthenticatedAt, &n.CreatedAt,
+	err := s.each(ctx, selectSession, func(scan scan) error {
+		return scan(&n.ID, &n.UserID, &n.RunID, &n.AMR, &n.AuthenticatedAt, &n.CreatedAt,
 			&n.LastSeenAt, &n.ExpiresAt, &n.IdleExpiresAt, &n.IP, &n.UserAgent, &n.RevokedAt, &unused,
-			&u.State, &u.DisabledReason, &u.StandardAttributes, &u.CustomAttributes, &u.CreatedAt, &u.UpdatedAt, &u.Anonymous,
-			&u.DisabledUntil, &u.DeactivatedAt, &u.ValidFrom, &u.ValidUntil, &u.DeleteAt, &u.AnonymizeAt, &u.AnonymizedAt)
+			&u.State, &u.DisabledReason, &u.StandardAttributes, &u.CustomAttributes, &u.CreatedAt, &u.UpdatedAt, &u.Anonymous, accessScan{&u})
 	}, tenantID, clean(tokenHash))
 	if err != nil {
 		return nil, nil, err
@@ -103,7 +101,7 @@ func (s *Store) Sessions(ctx context.Context, tenantID string, filter tenant.Ses
 	return mapped(rows, (*sessionRow).noun), refuse(err)
 }
 
-var touchSession = &statement{sessionTouch, `UPDATE session SET last_seen_at = ?, idle_expires_at = ?
+var touchSession = &statement{group: sessionTouch, text: `UPDATE session SET last_seen_at = ?, idle_expires_at = ?
 	WHERE tenant_id = ? AND id = ? AND revoked_at = 0 AND last_seen_at < ?`}
 
 // TouchSession implements [tenant.SessionStore]. Of two, the later one counts.

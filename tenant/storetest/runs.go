@@ -17,7 +17,7 @@ func testRuns(h *house) {
 		h.must(h.s.Commit(h.ctx(), c))
 		got, err := h.s.LoadState(h.ctx(), t.ID, c.State.TokenHash, h.at)
 		h.must(err)
-		h.same(got, &tenant.Loaded{Run: c.Run, State: c.State})
+		h.same(got, &tenant.Loaded{Run: unseen(c.Run), State: c.State})
 
 		u := h.user(t.ID, email(word()))
 		n := h.next(c, tenant.RunPending)
@@ -27,12 +27,12 @@ func testRuns(h *house) {
 		h.must(h.s.Commit(h.ctx(), n))
 		got, err = h.s.LoadState(h.ctx(), t.ID, n.State.TokenHash, h.at)
 		h.must(err)
-		h.same(got, &tenant.Loaded{Run: n.Run, State: n.State, Account: &tenant.Account{User: u.User, Authenticators: u.Authenticators}})
+		h.same(got, &tenant.Loaded{Run: unseen(n.Run), State: n.State, Account: &tenant.Account{User: u.User, Authenticators: u.Authenticators}})
 
 		// Going back: the old state is as it was, the run isn't.
 		got, err = h.s.LoadState(h.ctx(), t.ID, c.State.TokenHash, h.at)
 		h.must(err)
-		h.same(got, &tenant.Loaded{Run: n.Run, State: c.State})
+		h.same(got, &tenant.Loaded{Run: unseen(n.Run), State: c.State})
 		run, err := h.s.Run(h.ctx(), t.ID, n.Run.ID)
 		h.must(err)
 		h.same(run, &n.Run)
@@ -52,7 +52,7 @@ func testRuns(h *house) {
 		h.must(h.s.Commit(h.ctx(), c))
 		got, err := h.s.LoadState(h.ctx(), t.ID, c.State.TokenHash, h.at)
 		h.must(err)
-		h.same(got, &tenant.Loaded{Run: c.Run, State: c.State}, ignoreAgents)
+		h.same(got, &tenant.Loaded{Run: unseen(c.Run), State: c.State}, ignoreAgents)
 	})
 	h.step("expiry", func(h *house) {
 		c := h.newRun(t.ID)

@@ -238,4 +238,10 @@ func (h *house) signedIn(u *tenant.UserRecord) *tenant.Session {
 }
 
 // ignoreAgents is for runs whose user agents the database can't hold.
+// unseen is a run as it comes with one of its states.
+func unseen(r tenant.Run) tenant.Run {
+	r.FirstSeen, r.LastSeen = tenant.Seen{}, tenant.Seen{}
+	return r
+}
+
 var ignoreAgents = cmpopts.IgnoreFields(tenant.Seen{}, "UserAgent")
