@@ -31,7 +31,7 @@ type refund struct {
 }
 
 const (
-	maxRefunds   = 10_000
+	maxRefunds   = 2_000
 	refundsFinal = 5 * time.Second // for those that are left at the end
 )
 

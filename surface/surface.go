@@ -204,10 +204,10 @@ func (d *Door) wrongMethod(q *Request) error {
 // log writes one line for a request, and what went wrong if it was our fault.
 func (d *Door) log(q *Request, route string, status int, took time.Duration, e *tenant.Error) {
 	level := slog.LevelInfo
-	attrs := []slog.Attr{
+	attrs := append(make([]slog.Attr, 0, 10),
 		slog.String("request_id", q.ID), slog.String("surface", d.name), slog.String("method", q.Method), slog.String("route", route),
 		slog.Int("status", status), slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("ip", q.IP.String()),
-	}
+	)
 	if q.Tenant != nil {
 		attrs = append(attrs, slog.String("tenant", q.Tenant.Slug))
 	}
@@ -220,7 +220,12 @@ func (d *Door) log(q *Request, route string, status int, took time.Duration, e *
 			attrs = append(attrs, slog.String("cause", cause.Error()))
 		}
 	}
-	d.options.Log.LogAttrs(q.Context(), level, "request", attrs...)
+	// Not by the logger, which would look up the line of code that this is.
+	if h := d.options.Log.Handler(); h.Enabled(q.Context(), level) {
+		r := slog.NewRecord(time.Now(), level, "request", 0)
+		r.AddAttrs(attrs...)
+		_ = h.Handle(q.Context(), r) // there is nowhere to tell
+	}
 }
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}

@@ -304,12 +304,12 @@ func (w *Worker) hand(ctx context.Context, j *job) error {
 			return errExpired
 		}
 	}
-	if j.m.Provider == tenant.DecoyProvider {
-		return w.pretend(ctx, &j.gateway)
-	}
-	r, err := w.render(j.tenant, j.config, j.m)
+	r, err := w.render(j.tenant, j.config, j.m) // a decoy too: what it costs delays the next request
 	if err != nil {
 		return &failure{text: "it can't be written: " + err.Error(), permanent: true}
+	}
+	if j.m.Provider == tenant.DecoyProvider {
+		return w.pretend(ctx, &j.gateway)
 	}
 	return j.gateway.hand(ctx, &outgoing{Rendered: r, job: j})
 }

@@ -232,3 +232,32 @@ func TestTwoProcesses(t *testing.T) {
 		t.Error(len(runs), err)
 	}
 }
+
+// A statement that takes too long is given up with its connection, and the next
+// one has another.
+func TestLate(t *testing.T) {
+	s, err := store.Open(t.Context(), testenv.Postgres(t), store.Options{Timeout: 300 * time.Millisecond, Readers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	one := func(text string) (n int, err error) {
+		err = s.Hot(t.Context(), text, func(scan func(...any) error) error { return scan(&n) })
+		return n, err
+	}
+	for range 3 {
+		start := time.Now()
+		if _, err := one("SELECT 1 FROM pg_sleep(5)"); !errors.Is(err, tenant.ErrUnavailable) || time.Since(start) > 3*time.Second {
+			t.Errorf("after %s: %v", time.Since(start), err)
+		}
+		if n, err := one("SELECT 7"); n != 7 || err != nil {
+			t.Error(n, err)
+		}
+		if _, err := one("SELECT 1/0"); err == nil || errors.Is(err, tenant.ErrUnavailable) {
+			t.Error(err)
+		}
+	}
+	if busy, _ := s.Connections(); busy != 0 {
+		t.Errorf("%d connections are kept", busy)
+	}
+}

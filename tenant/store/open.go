@@ -111,6 +111,7 @@ func (s *Store) openSQLite(ctx context.Context, path string) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
+	known := sqlitedialect.New() // one, because it holds what bun knows of all tables
 	open := func(conns int, settings ...string) (*bun.DB, error) {
 		q := url.Values{"_txlock": {"immediate"}, "_pragma": append([]string{
 			"busy_timeout(5000)", "journal_mode(WAL)", "foreign_keys(1)", "temp_store(2)", "journal_size_limit(67108864)",
@@ -119,7 +120,7 @@ func (s *Store) openSQLite(ctx context.Context, path string) error {
 		if err != nil {
 			return nil, err
 		}
-		return s.pool(db, sqlitedialect.New(), conns, 0), nil
+		return s.pool(db, known, conns, 0), nil
 	}
 	if s.fast, err = open(1, "synchronous(1)"); err != nil {
 		return err
@@ -128,11 +129,13 @@ func (s *Store) openSQLite(ctx context.Context, path string) error {
 	if err := s.fast.PingContext(ctx); err != nil {
 		return err
 	}
+	// A reader's cache is void after every write, so it is small. Lookups see the
+	// file in memory instead, as far as it isn't in the log still.
 	readers := orElse(s.o.Readers, max(2, runtime.NumCPU()))
-	if s.read, err = open(readers, "query_only(1)"); err != nil {
+	if s.read, err = open(readers, "query_only(1)", "cache_size(-512)"); err != nil {
 		return err
 	}
-	if s.byKey, err = open(readers, "query_only(1)", "mmap_size(268435456)"); err != nil {
+	if s.byKey, err = open(readers, "query_only(1)", "cache_size(-512)", "mmap_size(2147418112)"); err != nil {
 		return err
 	}
 	s.durable, s.turn, s.log = s.fast, semaphore.NewWeighted(1), path+"-wal"
@@ -150,7 +153,7 @@ func (s *Store) flush() error {
 	start := time.Now()
 	log, err := os.OpenFile(s.log, os.O_RDWR, 0)
 	if err == nil {
-		err = errors.Join(log.Sync(), log.Close())
+		err = errors.Join(syncData(log), log.Close())
 	}
 	if err != nil {
 		err = tenant.ErrUnavailable.With("retry_after_seconds", 1).Because(err)
@@ -174,10 +177,11 @@ func (s *Store) openPostgres(address string) error {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "usher"
 	}
+	known := pgdialect.New() // one, because it holds what bun knows of all tables
 	open := func(commit string, conns int) *bun.DB {
 		c := config.Copy()
 		c.RuntimeParams["synchronous_commit"] = commit
-		return s.pool(stdlib.OpenDB(*c), pgdialect.New(), conns, 5*time.Minute)
+		return s.pool(stdlib.OpenDB(*c), known, conns, 5*time.Minute)
 	}
 	s.fast = open("off", orElse(s.o.Readers, max(16, 4*runtime.NumCPU())))
 	s.durable = open("on", orElse(s.o.Writers, max(8, runtime.NumCPU())))

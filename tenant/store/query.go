@@ -168,21 +168,21 @@ func (s *Store) wired(ctx context.Context, db *bun.DB, fn func(context.Context, 
 	defer conn.Close()
 	return refuse(conn.Raw(func(d any) error {
 		c := d.(*stdlib.Conn).Conn()
-		wire, end := c.PgConn().Conn(), func() time.Time { return time.Now().Add(s.o.Timeout) }
-		if err := wire.SetDeadline(end()); err != nil {
+		wire := c.PgConn().Conn()
+		if err := wire.SetDeadline(time.Now().Add(s.o.Timeout)); err != nil {
 			return err
 		}
 		err := fn(context.WithoutCancel(ctx), c)
 		if late := net.Error(nil); errors.As(err, &late) || c.PgConn().IsBusy() {
-			wire.Close() //nolint:errcheck,gosec // it is lost either way
+			_ = c.Close(ctx) // it is lost either way
 		}
 		if !c.IsClosed() && c.PgConn().TxStatus() != 'I' { // fn failed inside a transaction
 			s.undo(context.WithoutCancel(ctx), c)
 		}
-		if e := wire.SetDeadline(time.Time{}); err == nil {
-			err = e
+		if c.IsClosed() {
+			return err
 		}
-		return err
+		return errors.Join(err, wire.SetDeadline(time.Time{}))
 	}))
 }
 
