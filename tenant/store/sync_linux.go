@@ -16,7 +16,9 @@ func syncData(f *os.File) error {
 	}
 	var failed error
 	err = raw.Control(func(fd uintptr) {
-		for failed = syscall.Fdatasync(int(fd)); failed == syscall.EINTR; failed = syscall.Fdatasync(int(fd)) { //nolint:gosec // a descriptor is an int
+		failed = syscall.EINTR
+		for failed == syscall.EINTR {
+			failed = syscall.Fdatasync(int(fd))
 		}
 	})
 	return errors.Join(err, failed)
