@@ -59,10 +59,11 @@ func (s *Store) alone(ctx context.Context, durable bool, q *statement, args ...a
 		if durable {
 			db = s.durable
 		}
-		return changed, s.wired(ctx, db, func(ctx context.Context, c *pgx.Conn) error {
+		err = s.wired(ctx, db, func(ctx context.Context, c *pgx.Conn) (err error) {
 			changed, err = s.changes(ctx, c, q, args)
 			return err
 		})
+		return changed, err
 	}
 	release, err := s.wait(ctx)
 	if err != nil {
