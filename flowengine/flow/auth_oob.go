@@ -152,11 +152,10 @@ func (m oob) Resume(c *Cursor, s *tenant.Step, _ *tenant.Branch, in *Answer) (Ve
 	if err != nil || !done {
 		return Verdict{Pending: next}, err
 	}
+	c.prove(p.To)
 	if s.Type == stepCreateAuthenticator {
-		c.prove(p.To)
 		return m.create(c, p.To), nil
 	}
-	c.prove(p.To)
 	if len(c.AMR) == 0 && p.To == c.Claim && !c.Known {
 		if err := m.distrust(c); err != nil {
 			return Verdict{}, err

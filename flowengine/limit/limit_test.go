@@ -54,6 +54,22 @@ func TestRedis(t *testing.T) {
 	})
 }
 
+// What can't be right is refused before anything is connected to, and isn't repeated.
+func TestOpenRedis(t *testing.T) {
+	for url, fine := range map[string]bool{
+		"redis://127.0.0.1:1": true, "redis://u:hunter2@127.0.0.1:1/7": true, "rediss://cache.example:6380/0": true,
+		"": false, "127.0.0.1:6379": false, "http://u:hunter2@h/0": false, "redis:///0": false, "redis://u:hunter2@h/zero": false, "redis://u:hunter2@h:x/0": false, "redis://h/-1": false,
+	} {
+		p, err := limit.OpenRedis(url)
+		if (err == nil) != fine || err != nil && strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", url, err)
+		}
+		if err == nil {
+			_ = p.Close()
+		}
+	}
+}
+
 func client(t testing.TB, url string) *redis.Pool {
 	t.Helper()
 	p, err := limit.OpenRedis(url)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gomodule/redigo/redis"
@@ -30,6 +31,9 @@ const (
 // or rediss:// for TLS. It connects when there is something to ask.
 func OpenRedis(address string) (*redis.Pool, error) {
 	u, err := url.Parse(address)
+	if err == nil && strings.Trim(u.Path, "/") != "" {
+		_, err = strconv.ParseUint(strings.Trim(u.Path, "/"), 10, 31)
+	}
 	if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" || u.Host == "" {
 		return nil, errors.New("redis URL: want redis://HOST:PORT/DB") // the cause could quote a password
 	}

@@ -9,8 +9,8 @@
 // Two kinds of write. A fast one survives the death of the process; a durable
 // one, which everything is that a user or an admin was told has happened, also
 // survives the loss of power (SQLite: synchronous=NORMAL, and then the log is
-// synced; PostgreSQL: synchronous_commit off and on). Both go through one log, so a durable write
-// makes the fast ones before it durable too.
+// synced; PostgreSQL: synchronous_commit off and on). Both go through one log,
+// so a durable write makes the fast ones before it durable too.
 //
 // The few statements that run on every request are written out, prepared once
 // per connection and scanned by position, on PostgreSQL in the driver's own

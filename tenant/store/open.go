@@ -33,9 +33,10 @@ type Options struct {
 	// Writers bounds PostgreSQL's connections for durable writes, each of which
 	// waits for the disk. 0: the cores, at least 8. SQLite has one writer.
 	Writers int
-	// Timeout bounds every statement or short transaction, the wait for a
-	// connection included. 0: 5 seconds. Changes and lists by admins have as
-	// long as their context.
+	// Timeout bounds the wait for a connection or a turn to write, and then what
+	// is sent to PostgreSQL and read from it, a short transaction as a whole.
+	// 0: 5 seconds. What SQLite has begun isn't given up. Changes and lists by
+	// admins have as long as their context.
 	Timeout time.Duration
 	// OnQuery hears of every statement: its group (one of [Groups]), how long
 	// it took and its error.

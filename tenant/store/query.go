@@ -65,16 +65,19 @@ func (s *Store) alone(ctx context.Context, durable bool, q *statement, args ...a
 		})
 		return changed, err
 	}
-	release, err := s.wait(ctx)
-	if err != nil {
-		return 0, refuse(err)
-	}
-	changed, err = s.exec(ctx, nil, q, args)
-	release()
-	if err == nil && durable {
+	if changed, err = s.inOrder(ctx, q, args); err == nil && durable {
 		err = s.flush()
 	}
 	return changed, refuse(err)
+}
+
+func (s *Store) inOrder(ctx context.Context, q *statement, args []any) (changed int64, err error) {
+	release, err := s.wait(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer release()
+	return s.exec(ctx, nil, q, args)
 }
 
 // Hot runs a hot statement for what is kept beside the nouns: the buckets of
@@ -109,6 +112,17 @@ func (s *Store) prepare(ctx context.Context, db *bun.DB, q *statement) (*sql.Stm
 		return first.(*sql.Stmt), nil
 	}
 	return stmt, nil
+}
+
+// known prepares a statement that changes rows in SQLite, if it isn't yet.
+func (s *Store) known(ctx context.Context, q *statement) error {
+	if q.once {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
+	defer cancel()
+	_, err := s.prepare(ctx, s.fast, q)
+	return err
 }
 
 // rows runs a statement in SQLite. Nobody gives it up halfway: it is a lookup by
@@ -275,6 +289,9 @@ func (s *Store) inTurn(ctx context.Context, durable bool, fn func(bun.Tx) error)
 	db := s.fast
 	if durable {
 		db = s.durable
+	}
+	if !s.postgres() {
+		ctx = context.WithoutCancel(ctx) // what has begun ends with fn, and nothing watches it meanwhile
 	}
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"time"
 
@@ -50,7 +49,8 @@ func (t *writeStep) judge(changed int64, err error) error {
 	return nil
 }
 
-// commit runs the transaction, again when the database asks for it.
+// commit runs the transaction, again when the database asks for it. SQLite runs
+// it statement by statement.
 func (w *write) commit(ctx context.Context, durable bool) error {
 	s := w.s
 	if s.postgres() {
@@ -60,48 +60,21 @@ func (w *write) commit(ctx context.Context, durable bool) error {
 		}
 		return s.persist(ctx, func() error { return s.wired(ctx, db, w.pipeline) })
 	}
-	err := s.persist(ctx, func() error { return w.inTurn(ctx) })
-	if err == nil && durable {
-		err = s.flush()
-	}
-	return err
-}
-
-// inTurn runs the transaction in SQLite, statement by statement. Once it has
-// begun nobody gives it up halfway.
-func (w *write) inTurn(ctx context.Context) (err error) {
-	release, err := w.s.wait(ctx)
-	if err != nil {
-		return err
-	}
-	defer release()
 	for _, t := range w.steps { // the one connection is taken once the transaction has begun
-		if !t.once {
-			if _, err := w.s.prepare(context.WithoutCancel(ctx), w.s.fast, t.statement); err != nil {
-				return err
+		if err := s.known(ctx, t.statement); err != nil {
+			return refuse(err)
+		}
+	}
+	return s.persist(ctx, func() error {
+		return s.transact(ctx, durable, func(tx bun.Tx) error {
+			for _, t := range w.steps {
+				if err := t.judge(s.exec(ctx, tx.Tx, t.statement, t.args)); err != nil {
+					return err
+				}
 			}
-		}
-	}
-	end := func(g group, how func() error) error {
-		start := time.Now()
-		err := how()
-		w.s.observe(g, start, err)
-		return err
-	}
-	var tx *sql.Tx
-	if err := end(begin, func() (err error) {
-		tx, err = w.s.fast.DB.BeginTx(context.WithoutCancel(ctx), nil)
-		return err
-	}); err != nil {
-		return err
-	}
-	for _, t := range w.steps {
-		if err := t.judge(w.s.exec(ctx, tx, t.statement, t.args)); err != nil {
-			_ = end(rollback, tx.Rollback) // the failure that led here counts
-			return err
-		}
-	}
-	return end(commit, tx.Commit)
+			return nil
+		})
+	})
 }
 
 // pipeline sends the transaction to PostgreSQL in one go, and its COMMIT with it
