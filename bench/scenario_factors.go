@@ -70,11 +70,14 @@ func (s *seeder) appSite(ctx context.Context, users int) (*site, error) {
 func (s *suite) factors(ctx context.Context) error {
 	argon, code, app := s.small.sites[argonSlug], s.small.sites[codeSlug], s.small.sites[appSlug]
 	// One user after the other: a code is sent once a second, and an app's works once.
-	var turn atomic.Int64
-	next := func(t *site) string { return t.login(int(turn.Add(1)) % t.users) }
+	inTurn := func(t *site) func() string {
+		var turn atomic.Int64
+		return func() string { return t.login(int(turn.Add(1)) % t.users) }
+	}
+	ofCode, ofApp := inTurn(code), inTurn(app)
 	return s.small.with(ctx, func(n *node) error {
-		byCode := func(ctx context.Context) error { return n.door.loginByCode(ctx, code, next(code)) }
-		withApp := func(ctx context.Context) error { return n.door.loginWithApp(ctx, app, next(app)) }
+		byCode := func(ctx context.Context) error { return n.door.loginByCode(ctx, code, ofCode()) }
+		withApp := func(ctx context.Context) error { return n.door.loginWithApp(ctx, app, ofApp()) }
 		r := interleave(ctx, s.rounds, s.hashSlice,
 			s.yard.echo(clients),
 			load("login by password", n.meter, clients, func(ctx context.Context) error { return n.door.login(ctx, argon) }),
