@@ -3,10 +3,12 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -192,6 +194,48 @@ func TestStatementCounts(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Whoever asks is served by work that began afterwards, and is told how it went.
+func TestShared(t *testing.T) {
+	var s shared
+	var begun, failed atomic.Int64
+	work := func() error {
+		n := begun.Add(1)
+		time.Sleep(time.Millisecond)
+		if n%2 == 0 {
+			return fmt.Errorf("number %d", n)
+		}
+		return nil
+	}
+	const callers, times = 16, 20
+	var group sync.WaitGroup
+	for range callers {
+		group.Go(func() {
+			for range times {
+				before := begun.Load()
+				err := s.do(work)
+				if begun.Load() == before {
+					t.Error("nothing was done for this caller")
+				}
+				var n int64
+				if err == nil {
+					continue
+				}
+				failed.Add(1)
+				if _, bad := fmt.Sscanf(err.Error(), "number %d", &n); bad != nil || n <= before {
+					t.Errorf("work begun before number %d answers %v", before+1, err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	if n := begun.Load(); n >= callers*times/2 || n < times {
+		t.Errorf("%d calls did the work %d times", callers*times, n)
+	}
+	if failed.Load() == 0 {
+		t.Error("nobody was told of a failure")
+	}
 }
 
 // What is durable waits for the disk, and what is fast doesn't.

@@ -20,8 +20,6 @@ import (
 	"github.com/uptrace/bun/schema"
 	"golang.org/x/sync/semaphore"
 	_ "modernc.org/sqlite" // the driver "sqlite"
-
-	"github.com/usher-id/usher/tenant"
 )
 
 // Options tunes a [Store]. The zero value is fit for use.
@@ -58,6 +56,7 @@ type Store struct {
 	fast    *bun.DB             // writes that survive the process
 	durable *bun.DB             // writes that survive the machine
 	turn    *semaphore.Weighted // SQLite: the one writer, first come, first served
+	flushes shared              // SQLite: of the log
 	hot     prepared
 	local   fanout // SQLite: who watches changes
 	runs    fanout // SQLite: who watches runs
@@ -115,7 +114,9 @@ func (s *Store) openSQLite(ctx context.Context, path string) error {
 	known := sqlitedialect.New() // one, because it holds what bun knows of all tables
 	open := func(conns int, settings ...string) (*bun.DB, error) {
 		q := url.Values{"_txlock": {"immediate"}, "_pragma": append([]string{
-			"busy_timeout(5000)", "journal_mode(WAL)", "foreign_keys(1)", "temp_store(2)", "journal_size_limit(67108864)",
+			"busy_timeout(5000)", "journal_mode(WAL)", "foreign_keys(1)", "temp_store(2)",
+			// 32 MB of the log are copied into the file at a time: most pages have changed more than once by then.
+			"journal_size_limit(67108864)", "wal_autocheckpoint(8000)",
 		}, settings...)}
 		db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
 		if err != nil {
@@ -141,26 +142,6 @@ func (s *Store) openSQLite(ctx context.Context, path string) error {
 	}
 	s.durable, s.turn, s.log = s.fast, semaphore.NewWeighted(1), path+"-wal"
 	return nil
-}
-
-// flush makes what has been committed survive the machine. PostgreSQL does that
-// itself. SQLite's connection appends to the log and leaves it to the system to
-// write it down (synchronous=NORMAL); with the log on the disk a commit is as
-// safe as synchronous=FULL makes it, and the next writer needn't wait for that.
-func (s *Store) flush() error {
-	if s.postgres() {
-		return nil
-	}
-	start := time.Now()
-	log, err := os.OpenFile(s.log, os.O_RDWR, 0)
-	if err == nil {
-		err = errors.Join(syncData(log), log.Close())
-	}
-	if err != nil {
-		err = tenant.ErrUnavailable.With("retry_after_seconds", 1).Because(err)
-	}
-	s.observe(flush, start, err)
-	return err
 }
 
 func (s *Store) openPostgres(address string) error {
