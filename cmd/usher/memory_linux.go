@@ -14,7 +14,7 @@ import (
 // is what package initialization and a first start's hashes left behind. The
 // program's own pages are read-only and on disk: those that are used come back
 // with their next use, the rest (more than half: dictionaries, tables, schema
-// building) never do. Idle, that is 31 MB resident instead of 49.
+// building) never do. Idle, that is 32 MB resident instead of 49.
 //
 // The garbage collector keeps Go's defaults: GOGC and GOMEMLIMIT work as usual,
 // and password hashes have memory of their own (tenant/secret).

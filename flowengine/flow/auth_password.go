@@ -3,10 +3,9 @@ package flow
 import (
 	"time"
 
-	"github.com/trustelem/zxcvbn"
-
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/breached"
+	"github.com/usher-id/usher/tenant/strength"
 )
 
 // password is a secret that the user remembers.
@@ -150,16 +149,13 @@ func (c *Cursor) stored(typ string) (*tenant.Authenticator, error) {
 	return nil, nil
 }
 
-// zxcvbnBytes bounds what zxcvbn looks at: its time grows faster than its input.
-const zxcvbnBytes = 72
-
 // CheckPassword holds a new password against a policy. It refuses with
 // tenant.ErrPasswordPolicy and every failed rule as a cause at the location.
 func CheckPassword(policy *tenant.PasswordPolicy, location, password string) error {
 	causes := policy.Violations(location, password, func() tenant.PasswordStrength {
 		var s tenant.PasswordStrength
 		if policy.MinimumZxcvbnScore > 0 {
-			s.ZxcvbnScore = zxcvbn.PasswordStrength(password[:min(len(password), zxcvbnBytes)], nil).Score
+			s.ZxcvbnScore = strength.Score(password)
 		}
 		if policy.BreachedCheck {
 			s.Breached = breached.Contains(password)

@@ -131,13 +131,12 @@ func (s *Store) openSQLite(ctx context.Context, path string) error {
 	if err := s.fast.PingContext(ctx); err != nil {
 		return err
 	}
-	// A reader's cache is void after every write, so it is small. Lookups see the
-	// file in memory instead, as far as it isn't in the log still.
+	// A reader's cache is void after every write, so it is small.
 	readers := orElse(s.o.Readers, max(2, runtime.NumCPU()))
 	if s.read, err = open(readers, "query_only(1)", "cache_size(-512)"); err != nil {
 		return err
 	}
-	if s.byKey, err = open(readers, "query_only(1)", "cache_size(-512)", "mmap_size(2147418112)"); err != nil {
+	if s.byKey, err = open(readers, "query_only(1)", "cache_size(-512)"); err != nil {
 		return err
 	}
 	s.durable, s.turn, s.log = s.fast, semaphore.NewWeighted(1), path+"-wal"
