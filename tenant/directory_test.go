@@ -191,13 +191,10 @@ func TestDirectoryFollowsChanges(t *testing.T) {
 				}
 
 				r.change(t, y.ID, func(tx tenant.Tx) error { return tx.DeleteTenant(x.ID) })
+				// Each is looked for: a host that the directory has forgotten for another reason is asked for anew.
 				eventually(t, func() bool { _, err := d.ByHost(ctx, "acme.test"); return errors.Is(err, tenant.ErrTenantNotFound) })
-				if _, err := d.ByID(ctx, x.ID); !errors.Is(err, tenant.ErrTenantNotFound) {
-					t.Errorf("by id: %v", err)
-				}
-				if _, err := d.BySlug(ctx, "acme"); !errors.Is(err, tenant.ErrTenantNotFound) {
-					t.Errorf("by slug: %v", err)
-				}
+				eventually(t, func() bool { _, err := d.ByID(ctx, x.ID); return errors.Is(err, tenant.ErrTenantNotFound) })
+				eventually(t, func() bool { _, err := d.BySlug(ctx, "acme"); return errors.Is(err, tenant.ErrTenantNotFound) })
 			})
 		})
 	}
