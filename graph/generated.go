@@ -31063,7 +31063,7 @@ func (ec *executionContext) unmarshalInputUpdateAccountLinkingInput(ctx context.
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "oauth", "loginId"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "secrets", "oauth", "loginId"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -31106,6 +31106,13 @@ func (ec *executionContext) unmarshalInputUpdateAccountLinkingInput(ctx context.
 				return it, err
 			}
 			it["force"] = data
+		case "secrets":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secrets"))
+			data, err := ec.unmarshalOSecretInput2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐSecretInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["secrets"] = data
 		case "oauth":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("oauth"))
 			data, err := ec.unmarshalOOAuthLinkingInput2ᚕmapᚄ(ctx, v)
@@ -31136,7 +31143,7 @@ func (ec *executionContext) unmarshalInputUpdateAccountsInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "publicSignup", "revealUnknownUsers"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "secrets", "publicSignup", "revealUnknownUsers"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -31179,6 +31186,13 @@ func (ec *executionContext) unmarshalInputUpdateAccountsInput(ctx context.Contex
 				return it, err
 			}
 			it["force"] = data
+		case "secrets":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secrets"))
+			data, err := ec.unmarshalOSecretInput2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐSecretInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["secrets"] = data
 		case "publicSignup":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("publicSignup"))
 			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
@@ -31209,7 +31223,7 @@ func (ec *executionContext) unmarshalInputUpdateAuthenticatorsInput(ctx context.
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "primary", "secondary", "secondaryMode", "secondaryGraceUntil", "deviceToken", "recoveryCodes", "password"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "secrets", "primary", "secondary", "secondaryMode", "secondaryGraceUntil", "deviceToken", "recoveryCodes", "password"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -31252,6 +31266,13 @@ func (ec *executionContext) unmarshalInputUpdateAuthenticatorsInput(ctx context.
 				return it, err
 			}
 			it["force"] = data
+		case "secrets":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secrets"))
+			data, err := ec.unmarshalOSecretInput2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐSecretInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["secrets"] = data
 		case "primary":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("primary"))
 			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
@@ -31317,7 +31338,7 @@ func (ec *executionContext) unmarshalInputUpdateBotProtectionInput(ctx context.C
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "enabled", "provider", "verifyUrl", "hostnames", "requirements"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "secrets", "enabled", "provider", "verifyUrl", "hostnames", "requirements"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -31360,6 +31381,13 @@ func (ec *executionContext) unmarshalInputUpdateBotProtectionInput(ctx context.C
 				return it, err
 			}
 			it["force"] = data
+		case "secrets":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secrets"))
+			data, err := ec.unmarshalOSecretInput2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐSecretInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["secrets"] = data
 		case "enabled":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("enabled"))
 			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
@@ -31411,7 +31439,7 @@ func (ec *executionContext) unmarshalInputUpdateFlowsInput(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "lifetimeSeconds", "maxLifetimeSeconds", "signupFlows", "loginFlows", "signupLoginFlows", "reauthFlows", "accountRecoveryFlows", "promoteFlows", "verificationFlows", "settingsFlows", "presentation"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "secrets", "lifetimeSeconds", "maxLifetimeSeconds", "signupFlows", "loginFlows", "signupLoginFlows", "reauthFlows", "accountRecoveryFlows", "promoteFlows", "verificationFlows", "settingsFlows", "presentation"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -31454,6 +31482,13 @@ func (ec *executionContext) unmarshalInputUpdateFlowsInput(ctx context.Context, 
 				return it, err
 			}
 			it["force"] = data
+		case "secrets":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secrets"))
+			data, err := ec.unmarshalOSecretInput2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐSecretInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["secrets"] = data
 		case "lifetimeSeconds":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("lifetimeSeconds"))
 			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
@@ -31547,7 +31582,7 @@ func (ec *executionContext) unmarshalInputUpdateHooksInput(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "endpoints"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "secrets", "endpoints"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -31590,6 +31625,13 @@ func (ec *executionContext) unmarshalInputUpdateHooksInput(ctx context.Context, 
 				return it, err
 			}
 			it["force"] = data
+		case "secrets":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secrets"))
+			data, err := ec.unmarshalOSecretInput2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐSecretInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["secrets"] = data
 		case "endpoints":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("endpoints"))
 			data, err := ec.unmarshalOHookEndpointInput2ᚕmapᚄ(ctx, v)
@@ -31613,7 +31655,7 @@ func (ec *executionContext) unmarshalInputUpdateIdentificationsInput(ctx context
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "enabled"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "secrets", "enabled"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -31656,6 +31698,13 @@ func (ec *executionContext) unmarshalInputUpdateIdentificationsInput(ctx context
 				return it, err
 			}
 			it["force"] = data
+		case "secrets":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secrets"))
+			data, err := ec.unmarshalOSecretInput2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐSecretInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["secrets"] = data
 		case "enabled":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("enabled"))
 			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
@@ -31679,7 +31728,7 @@ func (ec *executionContext) unmarshalInputUpdateLdapInput(ctx context.Context, o
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "servers"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "secrets", "servers"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -31722,6 +31771,13 @@ func (ec *executionContext) unmarshalInputUpdateLdapInput(ctx context.Context, o
 				return it, err
 			}
 			it["force"] = data
+		case "secrets":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secrets"))
+			data, err := ec.unmarshalOSecretInput2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐSecretInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["secrets"] = data
 		case "servers":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("servers"))
 			data, err := ec.unmarshalOLDAPServerInput2ᚕmapᚄ(ctx, v)
@@ -31745,7 +31801,7 @@ func (ec *executionContext) unmarshalInputUpdateLimitsInput(ctx context.Context,
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "signupPerIp", "identifyPerIp", "passwordPerIp", "passwordPerUserPerIp", "totpPerIp", "totpPerUserPerIp", "otpPerIp", "otpPerUserPerIp", "recoveryCodePerIp", "recoveryCodePerUserPerIp", "signupAnonymousPerIp", "passkeyPerIp", "botProtectionPerIp", "sendEmailPerTarget", "sendEmailPerIp", "sendEmailPerTenant", "sendSmsPerTarget", "sendSmsPerIp", "sendSmsPerTenant"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "secrets", "signupPerIp", "identifyPerIp", "passwordPerIp", "passwordPerUserPerIp", "totpPerIp", "totpPerUserPerIp", "otpPerIp", "otpPerUserPerIp", "recoveryCodePerIp", "recoveryCodePerUserPerIp", "signupAnonymousPerIp", "passkeyPerIp", "botProtectionPerIp", "sendEmailPerTarget", "sendEmailPerIp", "sendEmailPerTenant", "sendSmsPerTarget", "sendSmsPerIp", "sendSmsPerTenant"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -31788,6 +31844,13 @@ func (ec *executionContext) unmarshalInputUpdateLimitsInput(ctx context.Context,
 				return it, err
 			}
 			it["force"] = data
+		case "secrets":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secrets"))
+			data, err := ec.unmarshalOSecretInput2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐSecretInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["secrets"] = data
 		case "signupPerIp":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("signupPerIp"))
 			data, err := ec.unmarshalORateInput2map(ctx, v)
@@ -31937,7 +32000,7 @@ func (ec *executionContext) unmarshalInputUpdateLockoutInput(ctx context.Context
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "maxAttempts", "historySeconds", "minimumSeconds", "maximumSeconds", "backoffFactor", "type", "password", "totp", "otp", "recoveryCode"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "secrets", "maxAttempts", "historySeconds", "minimumSeconds", "maximumSeconds", "backoffFactor", "type", "password", "totp", "otp", "recoveryCode"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -31980,6 +32043,13 @@ func (ec *executionContext) unmarshalInputUpdateLockoutInput(ctx context.Context
 				return it, err
 			}
 			it["force"] = data
+		case "secrets":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secrets"))
+			data, err := ec.unmarshalOSecretInput2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐSecretInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["secrets"] = data
 		case "maxAttempts":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("maxAttempts"))
 			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
@@ -32066,7 +32136,7 @@ func (ec *executionContext) unmarshalInputUpdateLoginIdsInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "email", "phone", "username"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "secrets", "email", "phone", "username"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -32109,6 +32179,13 @@ func (ec *executionContext) unmarshalInputUpdateLoginIdsInput(ctx context.Contex
 				return it, err
 			}
 			it["force"] = data
+		case "secrets":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secrets"))
+			data, err := ec.unmarshalOSecretInput2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐSecretInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["secrets"] = data
 		case "email":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("email"))
 			data, err := ec.unmarshalOEmailRulesInput2map(ctx, v)
@@ -32146,7 +32223,7 @@ func (ec *executionContext) unmarshalInputUpdateMessagingInput(ctx context.Conte
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "email", "sms", "whatsapp", "language", "linkUrl", "templates"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "secrets", "email", "sms", "whatsapp", "language", "linkUrl", "templates"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -32189,6 +32266,13 @@ func (ec *executionContext) unmarshalInputUpdateMessagingInput(ctx context.Conte
 				return it, err
 			}
 			it["force"] = data
+		case "secrets":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secrets"))
+			data, err := ec.unmarshalOSecretInput2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐSecretInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["secrets"] = data
 		case "email":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("email"))
 			data, err := ec.unmarshalOEmailSenderInput2map(ctx, v)
@@ -32247,7 +32331,7 @@ func (ec *executionContext) unmarshalInputUpdateOauthProvidersInput(ctx context.
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "oauthProviders"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "secrets", "oauthProviders"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -32290,6 +32374,13 @@ func (ec *executionContext) unmarshalInputUpdateOauthProvidersInput(ctx context.
 				return it, err
 			}
 			it["force"] = data
+		case "secrets":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secrets"))
+			data, err := ec.unmarshalOSecretInput2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐSecretInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["secrets"] = data
 		case "oauthProviders":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("oauthProviders"))
 			data, err := ec.unmarshalNOAuthProviderInput2ᚕmapᚄ(ctx, v)
@@ -32313,7 +32404,7 @@ func (ec *executionContext) unmarshalInputUpdateOtpInput(ctx context.Context, ob
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "email", "phone", "codeLifetimeSeconds", "linkLifetimeSeconds", "resendCooldownSeconds", "maxAttempts"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "secrets", "email", "phone", "codeLifetimeSeconds", "linkLifetimeSeconds", "resendCooldownSeconds", "maxAttempts"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -32356,6 +32447,13 @@ func (ec *executionContext) unmarshalInputUpdateOtpInput(ctx context.Context, ob
 				return it, err
 			}
 			it["force"] = data
+		case "secrets":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secrets"))
+			data, err := ec.unmarshalOSecretInput2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐSecretInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["secrets"] = data
 		case "email":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("email"))
 			data, err := ec.unmarshalOOTPDeliveryInput2map(ctx, v)
@@ -32414,7 +32512,7 @@ func (ec *executionContext) unmarshalInputUpdatePasskeysInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "rpId", "rpName", "userVerification", "extraOrigins"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "secrets", "rpId", "rpName", "userVerification", "extraOrigins"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -32457,6 +32555,13 @@ func (ec *executionContext) unmarshalInputUpdatePasskeysInput(ctx context.Contex
 				return it, err
 			}
 			it["force"] = data
+		case "secrets":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secrets"))
+			data, err := ec.unmarshalOSecretInput2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐSecretInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["secrets"] = data
 		case "rpId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rpId"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -32501,7 +32606,7 @@ func (ec *executionContext) unmarshalInputUpdatePasswordPolicyInput(ctx context.
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "minimumLength", "uppercaseRequired", "lowercaseRequired", "alphabetRequired", "digitRequired", "symbolRequired", "minimumZxcvbnScore", "excludedKeywords", "forceChange", "expiryDays", "history", "breachedCheck"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "secrets", "minimumLength", "uppercaseRequired", "lowercaseRequired", "alphabetRequired", "digitRequired", "symbolRequired", "minimumZxcvbnScore", "excludedKeywords", "forceChange", "expiryDays", "history", "breachedCheck"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -32544,6 +32649,13 @@ func (ec *executionContext) unmarshalInputUpdatePasswordPolicyInput(ctx context.
 				return it, err
 			}
 			it["force"] = data
+		case "secrets":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secrets"))
+			data, err := ec.unmarshalOSecretInput2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐSecretInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["secrets"] = data
 		case "minimumLength":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("minimumLength"))
 			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
@@ -32644,7 +32756,7 @@ func (ec *executionContext) unmarshalInputUpdateRecoveryInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "enabled", "email", "phone", "revokeSessions"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "secrets", "enabled", "email", "phone", "revokeSessions"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -32687,6 +32799,13 @@ func (ec *executionContext) unmarshalInputUpdateRecoveryInput(ctx context.Contex
 				return it, err
 			}
 			it["force"] = data
+		case "secrets":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secrets"))
+			data, err := ec.unmarshalOSecretInput2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐSecretInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["secrets"] = data
 		case "enabled":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("enabled"))
 			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
@@ -32731,7 +32850,7 @@ func (ec *executionContext) unmarshalInputUpdateSelfServiceInput(ctx context.Con
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "loginUrl", "registrationUrl", "recoveryUrl", "verificationUrl", "settingsUrl", "errorUrl", "defaultReturnUrl", "verifyAfterRegistration"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "secrets", "loginUrl", "registrationUrl", "recoveryUrl", "verificationUrl", "settingsUrl", "errorUrl", "defaultReturnUrl", "verifyAfterRegistration"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -32774,6 +32893,13 @@ func (ec *executionContext) unmarshalInputUpdateSelfServiceInput(ctx context.Con
 				return it, err
 			}
 			it["force"] = data
+		case "secrets":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secrets"))
+			data, err := ec.unmarshalOSecretInput2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐSecretInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["secrets"] = data
 		case "loginUrl":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("loginUrl"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -32846,7 +32972,7 @@ func (ec *executionContext) unmarshalInputUpdateSessionsInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "lifetimeSeconds", "idleTimeoutSeconds", "privilegedSeconds", "endOthersOnPasswordChange"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "secrets", "lifetimeSeconds", "idleTimeoutSeconds", "privilegedSeconds", "endOthersOnPasswordChange"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -32889,6 +33015,13 @@ func (ec *executionContext) unmarshalInputUpdateSessionsInput(ctx context.Contex
 				return it, err
 			}
 			it["force"] = data
+		case "secrets":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secrets"))
+			data, err := ec.unmarshalOSecretInput2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐSecretInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["secrets"] = data
 		case "lifetimeSeconds":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("lifetimeSeconds"))
 			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
@@ -32977,7 +33110,7 @@ func (ec *executionContext) unmarshalInputUpdateTestModeInput(ctx context.Contex
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "enabled", "fixedCodes", "suppressed"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "secrets", "enabled", "fixedCodes", "suppressed"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -33020,6 +33153,13 @@ func (ec *executionContext) unmarshalInputUpdateTestModeInput(ctx context.Contex
 				return it, err
 			}
 			it["force"] = data
+		case "secrets":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secrets"))
+			data, err := ec.unmarshalOSecretInput2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐSecretInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["secrets"] = data
 		case "enabled":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("enabled"))
 			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
@@ -33108,7 +33248,7 @@ func (ec *executionContext) unmarshalInputUpdateVerificationInput(ctx context.Co
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "email", "phone", "flowLifetimeSeconds", "codeLifetimeSeconds"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "secrets", "email", "phone", "flowLifetimeSeconds", "codeLifetimeSeconds"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -33151,6 +33291,13 @@ func (ec *executionContext) unmarshalInputUpdateVerificationInput(ctx context.Co
 				return it, err
 			}
 			it["force"] = data
+		case "secrets":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secrets"))
+			data, err := ec.unmarshalOSecretInput2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐSecretInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["secrets"] = data
 		case "email":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("email"))
 			data, err := ec.unmarshalOVerifyClaimInput2map(ctx, v)
@@ -33195,7 +33342,7 @@ func (ec *executionContext) unmarshalInputUpdateWebInput(ctx context.Context, ob
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "allowedOrigins", "returnUrls"}
+	fieldsInOrder := [...]string{"tenant", "expectedVersion", "autoPublish", "message", "force", "secrets", "allowedOrigins", "returnUrls"}
 	it = make(map[string]any, len(asMap))
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
@@ -33238,6 +33385,13 @@ func (ec *executionContext) unmarshalInputUpdateWebInput(ctx context.Context, ob
 				return it, err
 			}
 			it["force"] = data
+		case "secrets":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secrets"))
+			data, err := ec.unmarshalOSecretInput2ᚕgithubᚗcomᚋusherᚑidᚋusherᚋgraphᚐSecretInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it["secrets"] = data
 		case "allowedOrigins":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("allowedOrigins"))
 			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)

@@ -130,7 +130,7 @@ func TestSectionsAreTheDocuments(t *testing.T) {
 	for i := range config.NumField() {
 		section := jsonName(config.Field(i))
 		input := "Update" + strings.ToUpper(section[:1]) + section[1:] + "Input"
-		edit := []string{"tenant", "expectedVersion", "autoPublish", "message", "force"}
+		edit := []string{"tenant", "expectedVersion", "autoPublish", "message", "force", "secrets"}
 		if config.Field(i).Type.Kind() == reflect.Slice { // edited as a whole
 			sameFields(t, input, reflect.StructOf([]reflect.StructField{config.Field(i)}), edit)
 			continue

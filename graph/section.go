@@ -14,11 +14,12 @@ import (
 
 // editing is what the input of every update<Section> holds besides the section.
 type editing struct {
-	Tenant          string `json:"tenant"`
-	ExpectedVersion *int64 `json:"expectedVersion"`
-	AutoPublish     bool   `json:"autoPublish"`
-	Message         string `json:"message"`
-	Force           string `json:"force"`
+	Tenant          string              `json:"tenant"`
+	ExpectedVersion *int64              `json:"expectedVersion"`
+	AutoPublish     bool                `json:"autoPublish"`
+	Message         string              `json:"message"`
+	Force           string              `json:"force"`
+	Secrets         []admin.NamedSecret `json:"secrets"`
 }
 
 // editSection is every update<Section>: the rest of the input is a merge patch
@@ -29,24 +30,18 @@ func (r *Resolver) editSection(ctx context.Context, section string, input map[st
 		return nil, err
 	}
 	var body any = patch
-	var secrets []admin.NamedSecret
 	if section == "oauth_providers" {
-		body, secrets = takeSecrets(patch)
+		providers, secrets := takeSecrets(patch)
+		body, edit.Secrets = providers, append(edit.Secrets, secrets...)
 	}
 	merge, err := json.Marshal(snake(body))
 	if err != nil {
 		return nil, err
 	}
-	actor := callOf(ctx).actor()
-	done, err := r.admin.EditSection(ctx, actor, edit.Tenant, section, merge, admin.Edit{
-		ExpectedVersion: edit.ExpectedVersion, AutoPublish: edit.AutoPublish, Message: edit.Message, Force: edit.Force,
+	done, err := r.admin.EditSection(ctx, callOf(ctx).actor(), edit.Tenant, section, merge, admin.Edit{
+		ExpectedVersion: edit.ExpectedVersion, AutoPublish: edit.AutoPublish, Message: edit.Message, Force: edit.Force, Secrets: edit.Secrets,
 	})
 	payload := &EditConfigPayload{Conflict: conflictOf(err)}
-	for _, s := range secrets {
-		if err == nil {
-			err = r.admin.SetSecret(ctx, actor, edit.Tenant, s)
-		}
-	}
 	if err == nil {
 		payload.Tenant, payload.Version, payload.Changes, payload.Problems = done.Tenant, done.Published, done.Changes, done.Problems
 	}
@@ -66,7 +61,7 @@ func readEdit(input map[string]any) (edit editing, patch map[string]any, err err
 	if err := json.Unmarshal(text, &patch); err != nil {
 		return edit, nil, err
 	}
-	for _, name := range []string{"tenant", "expectedVersion", "autoPublish", "message", "force"} {
+	for _, name := range []string{"tenant", "expectedVersion", "autoPublish", "message", "force", "secrets"} {
 		delete(patch, name)
 	}
 	return edit, patch, nil

@@ -228,6 +228,16 @@ func (s *story) providers() {
 	if strings.Contains(a.raw, clientSecret) {
 		s.t.Error("a client secret came out")
 	}
+	const mail = `mutation($i: UpdateMessagingInput!) { updateMessaging(input: $i) { changes ` + change + why + ` }`
+	host := func(name string) map[string]any {
+		return map[string]any{"tenant": "shop", "email": map[string]any{"smtp": map[string]any{"host": name}}}
+	}
+	first := host("smtp.example")
+	first["secrets"] = []any{map[string]any{"name": "smtp.password", "value": clientSecret}}
+	s.works(mail, "i", first)
+	s.works(mail, "i", host("smtp.example"))
+	s.refuses("SecretGoesElsewhere", mail, "i", host("elsewhere.example"))
+	s.works(`mutation { discardDraft(input: {tenant: "shop"}) { tenant { version }` + why + ` }`)
 }
 
 func (s *story) document() {

@@ -2,11 +2,8 @@ package admin
 
 import (
 	"context"
-	"crypto/subtle"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/authgear"
@@ -32,9 +29,6 @@ type Application struct {
 	Message         string
 	Force           string
 }
-
-// NamedSecret is a value to be sealed, under one of the names of ADMIN_API.md.
-type NamedSecret struct{ Name, Value string }
 
 // Applied is what came of an application.
 type Applied struct {
@@ -81,6 +75,11 @@ func (s *Service) Apply(ctx context.Context, a Actor, slug string, in Applicatio
 	if in.Format == FormatAuthgear {
 		in.Secrets = done.usedSecrets(cfg, in.Secrets)
 	}
+	for i, n := range in.Secrets {
+		if n.Value == "" { // more likely a variable that isn't set than a wish to forget
+			return nil, tenant.Invalidf(fmt.Sprintf("/secrets/%d/value", i), "length", "%s", secretLength)
+		}
+	}
 	secrets, err := s.sealSecrets(ctx, st.t, cfg, in.Secrets)
 	if err != nil {
 		return nil, err
@@ -96,11 +95,9 @@ func (s *Service) Apply(ctx context.Context, a Actor, slug string, in Applicatio
 	}
 	r := revision{
 		action: "config.apply", expected: in.ExpectedVersion, publish: true, keepDraft: true, message: in.Message, force: in.Force,
-		want:  func(*standing) (*tenant.Config, error) { return cfg, nil },
-		facts: detail{"format": withFormat(in.Format)},
-	}
-	if len(secrets) > 0 {
-		r.extra = func(c *change) error { return secrets.put(c, s) }
+		want:    func(*standing) (*tenant.Config, error) { return cfg, nil },
+		facts:   detail{"format": withFormat(in.Format)},
+		secrets: in.Secrets,
 	}
 	edited, err := s.revise(ctx, a, slug, r)
 	if err != nil {
@@ -108,80 +105,6 @@ func (s *Service) Apply(ctx context.Context, a Actor, slug string, in Applicatio
 	}
 	done.Tenant, done.Published = edited.Tenant, edited.Published
 	return done, nil
-}
-
-// SetSecret seals a value of the configuration under its name; an empty value
-// forgets it. ErrValidation for an unknown name, ErrNotFound when there is
-// nothing to forget.
-func (s *Service) SetSecret(ctx context.Context, a Actor, slug string, n NamedSecret) error {
-	st, err := s.standing(ctx, slug)
-	if err != nil {
-		return err
-	}
-	action, keep := "secret.set", func(c *change) error {
-		c.detail = detail{"secrets": []string{n.Name}}
-		return c.DeleteSecret(c.t.ID, n.Name)
-	}
-	if n.Value == "" {
-		action = "secret.delete"
-	} else {
-		known := *st.cfg // a provider may be in the draft alone, or in force alone
-		known.OAuthProviders = append(slices.Clip(known.OAuthProviders), st.published.OAuthProviders...)
-		known.LDAP.Servers = append(slices.Clip(known.LDAP.Servers), st.published.LDAP.Servers...)
-		known.Hooks.Endpoints = append(slices.Clip(known.Hooks.Endpoints), st.published.Hooks.Endpoints...)
-		sealed, err := s.sealSecrets(ctx, st.t, &known, []NamedSecret{n})
-		if err != nil || len(sealed) == 0 {
-			return err
-		}
-		keep = func(c *change) error {
-			c.detail = detail{}
-			return sealed.put(c, s)
-		}
-	}
-	_, err = s.change(ctx, a, slug, action, keep)
-	return err
-}
-
-// sealedSecret is a secret ready to be kept.
-type sealedSecret struct {
-	tenant.Secret
-	sealed []byte
-}
-
-type sealedSecrets []sealedSecret
-
-func (ss sealedSecrets) names() []string {
-	var out []string
-	for _, n := range ss {
-		out = append(out, n.Name)
-	}
-	return out
-}
-
-func (ss sealedSecrets) put(c *change, s *Service) error {
-	c.detail["secrets"] = ss.names()
-	for _, n := range ss {
-		n.UpdatedAt = s.now()
-		if err := c.PutSecret(c.t.ID, n.Secret, n.sealed); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// maxSecret is the longest secret in bytes; a private key fits.
-const maxSecret = 16 << 10
-
-// secretNames are the names of all secrets that a configuration can use.
-func secretNames(cfg *tenant.Config) []string {
-	var names []string
-	for i := range cfg.OAuthProviders {
-		names = append(names, tenant.OAuthSecretName(cfg.OAuthProviders[i].Alias))
-	}
-	names = append(names, tenant.BotSecretName)
-	names = append(names, cfg.LDAP.SecretNames()...)
-	names = append(names, cfg.Hooks.SecretNames()...)
-	return append(names, tenant.MessagingSecrets()...)
 }
 
 // usedSecrets leaves out, and lists, the secrets of what wasn't translated.
@@ -197,57 +120,4 @@ func (done *Applied) usedSecrets(cfg *tenant.Config, in []NamedSecret) []NamedSe
 		})
 	}
 	return used
-}
-
-// sealSecrets checks names and seals those values that are new.
-func (s *Service) sealSecrets(ctx context.Context, t *tenant.Tenant, cfg *tenant.Config, in []NamedSecret) (sealedSecrets, error) {
-	names := secretNames(cfg)
-	var out sealedSecrets
-	for i, n := range in {
-		at := fmt.Sprintf("/secrets/%d", i)
-		switch {
-		case !slices.Contains(names, n.Name):
-			words := "the configuration uses no secrets"
-			if len(names) > 0 {
-				words = "the configuration uses " + strings.Join(names, ", ")
-			}
-			return nil, tenant.Invalidf(at+"/name", "unknown", "%s", words)
-		case n.Value == "" || len(n.Value) > maxSecret:
-			return nil, tenant.Invalidf(at+"/value", "length", "a secret has 1 to %d bytes", maxSecret)
-		}
-		same, err := s.sameSecret(ctx, t, n)
-		if err != nil {
-			return nil, err
-		}
-		if same {
-			continue
-		}
-		sealed, err := s.Master.Seal(t, tenant.SecretTable, n.Name, []byte(n.Value))
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, sealedSecret{tenant.Secret{Name: n.Name, LastFour: lastFour(n.Value)}, sealed})
-	}
-	return out, nil
-}
-
-func (s *Service) sameSecret(ctx context.Context, t *tenant.Tenant, n NamedSecret) (bool, error) {
-	sealed, err := s.Store.OpenSecret(ctx, t.ID, n.Name)
-	if errors.Is(err, tenant.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	old, err := s.Master.Open(t, tenant.SecretTable, n.Name, sealed)
-	return err == nil && subtle.ConstantTimeCompare(old, []byte(n.Value)) == 1, nil
-}
-
-// lastFour are the characters that tell secrets apart; of a short one none are
-// shown, for they would be too much of it.
-func lastFour(value string) string {
-	if len(value) < 16 {
-		return ""
-	}
-	return strings.ToValidUTF8(value[len(value)-4:], "")
 }

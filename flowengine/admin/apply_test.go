@@ -157,27 +157,48 @@ func problems(v any) string {
 	return strings.Join(out, " ")
 }
 
-func TestSetSecret(t *testing.T) {
+// Secrets come along with an edit, and are kept at once whether it is published or not.
+func TestSecretsOfAnEdit(t *testing.T) {
 	b := newBench(t, testenv.SQLite(t))
 	const name = "oauth.google.client_secret"
-	set := func(value string) error {
-		return b.SetSecret(b.ctx, ann, "acme", admin.NamedSecret{Name: name, Value: value})
+	set := func(section, patch, value string) error {
+		_, err := b.EditSection(b.ctx, ann, "acme", section, []byte(patch), admin.Edit{Secrets: []admin.NamedSecret{{Name: name, Value: value}}})
+		return err
 	}
-	refused(t, set("too early"), tenant.ErrValidation)
-	b.edit("oauth_providers", `[{"alias":"google","type":"google"}]`, admin.Edit{})
-	must(t, set("short"))
-	secrets, err := b.Store.Secrets(b.ctx, b.tenant("acme").ID)
-	must(t, err)
-	if len(secrets) != 1 || secrets[0].LastFour != "" {
-		t.Errorf("of a short secret is shown %+v", secrets)
+	kept := func() string {
+		secrets, err := b.Store.Secrets(b.ctx, b.tenant("acme").ID)
+		must(t, err)
+		var out []string
+		for _, s := range secrets {
+			out = append(out, s.Name+":"+s.LastFour)
+		}
+		return strings.Join(out, " ")
+	}
+	refused(t, set("web", "{}", "too early"), tenant.ErrValidation)
+	must(t, set("oauth_providers", `[{"alias":"google","type":"google"}]`, "short"))
+	if got := kept(); got != name+":" {
+		t.Error("of a short secret is kept", got)
 	}
 	before := b.auditCount("acme")
-	must(t, set("short"))
+	must(t, set("web", "{}", "short"))
 	if b.auditCount("acme") != before {
 		t.Error("the same secret again was audited")
 	}
-	must(t, set(""))
-	refused(t, set(""), tenant.ErrNotFound)
+	must(t, set("web", "{}", "a long one that ends with 0042"))
+	if got := kept(); got != name+":0042" || b.auditCount("acme") != before+1 {
+		t.Error("kept:", got)
+	}
+	if _, d, err := b.Draft(b.ctx, b.tenant("acme")); d == nil || err != nil {
+		t.Errorf("the draft: %v %v", d, err)
+	}
+	refused(t, set("web", "{}", strings.Repeat("x", 1<<14+1)), tenant.ErrValidation)
+	refused(t, set("web", `{"nonsense": 1}`, "not kept either"), tenant.ErrConfigInvalid)
+	must(t, set("web", "{}", ""))
+	must(t, set("web", "{}", "")) // there is nothing to forget any more
+	if got := kept(); got != "" || b.auditCount("acme") != before+2 {
+		t.Error("kept:", got)
+	}
+	b.intact()
 }
 
 // The log names the row that somebody changed behind our back.

@@ -18,10 +18,11 @@ import (
 
 // Edit guards and finishes an edit of the draft.
 type Edit struct {
-	ExpectedVersion *int64 // the Tenant.DraftRevision that the editor saw; nil for whatever it is
-	AutoPublish     bool   // publish the draft at once
-	Message         string // why, for the version; with AutoPublish
-	Force           string // publish although users would lose their last way in, for this reason; with AutoPublish
+	ExpectedVersion *int64        // the Tenant.DraftRevision that the editor saw; nil for whatever it is
+	AutoPublish     bool          // publish the draft at once
+	Message         string        // why, for the version; with AutoPublish
+	Force           string        // publish although users would lose their last way in, for this reason; with AutoPublish
+	Secrets         []NamedSecret // kept, or forgotten, at once: they have no draft
 }
 
 // Publication says why and how a configuration is put in force.
@@ -62,19 +63,21 @@ type revision struct {
 	keepDraft bool // publishing leaves the draft alone, for it isn't what is published
 	message   string
 	force     string
-	facts     detail              // more for the audit log
-	extra     func(*change) error // what else belongs to the change
+	facts     detail // more for the audit log
+	secrets   []NamedSecret
+	sealed    sealedSecrets // those of secrets that are new
 }
 
 // EditSection merges a JSON merge patch (RFC 7396) into one section of the
 // draft, which begins as what is in force; section "" takes a patch of the
 // whole document. ErrConfigInvalid with the problems when the result isn't a
-// configuration; one that can't work may be a draft. ErrVersionConflict when
+// configuration, or would send a secret elsewhere; one that can't work may be a
+// draft. ErrValidation for a secret of an unknown name. ErrVersionConflict when
 // the draft moved on; its facts are draft_revision, version, theirs and mine
 // (both []document.Change, from what is in force).
 func (s *Service) EditSection(ctx context.Context, a Actor, slug, section string, patch json.RawMessage, e Edit) (*Edited, error) {
 	return s.revise(ctx, a, slug, revision{
-		action: "config.edit", expected: e.ExpectedVersion, publish: e.AutoPublish, message: e.Message, force: e.Force,
+		action: "config.edit", expected: e.ExpectedVersion, publish: e.AutoPublish, message: e.Message, force: e.Force, secrets: e.Secrets,
 		want: func(st *standing) (*tenant.Config, error) {
 			cfg, problems := document.Patch(st.cfg, section, patch)
 			if len(problems) > 0 {
@@ -180,6 +183,16 @@ func (s *Service) revise(ctx context.Context, a Actor, slug string, r revision) 
 		if err != nil {
 			return err
 		}
+		if r.sealed, err = s.sealSecrets(ctx, st.t, cfg, r.secrets); err != nil {
+			return err
+		}
+		strayed, err := s.strayed(ctx, st, cfg, r.secrets)
+		if err != nil {
+			return err
+		}
+		if len(strayed) > 0 {
+			return tenant.Problems(strayed)
+		}
 		if r.publish {
 			done, err = s.publish(ctx, a, st, cfg, r)
 		} else {
@@ -226,7 +239,7 @@ func (s *Service) conflict(ctx context.Context, st *standing, r revision) error 
 func (s *Service) keepDraft(ctx context.Context, a Actor, st *standing, cfg *tenant.Config, r revision) (*Edited, error) {
 	changes := document.Diff(st.cfg, cfg)
 	done := &Edited{Tenant: st.t, Config: cfg, Draft: st.draft, Changes: changes, Problems: Check(cfg, st.t.Hosts...)}
-	if len(changes) == 0 {
+	if len(changes) == 0 && len(r.sealed) == 0 {
 		return done, nil
 	}
 	doc, _ := document.Encode(cfg)
@@ -240,6 +253,9 @@ func (s *Service) keepDraft(ctx context.Context, a Actor, st *standing, cfg *ten
 			return err
 		}
 		c.detail = detail{"changes": changes}
+		if err := r.sealed.put(c, s); err != nil || len(changes) == 0 {
+			return err
+		}
 		if needless {
 			return c.dropDraft()
 		}
@@ -249,9 +265,12 @@ func (s *Service) keepDraft(ctx context.Context, a Actor, st *standing, cfg *ten
 		c.t.DraftRevision++
 		return c.UpdateTenant(c.t)
 	})
-	done.Tenant, done.Draft = t, d
-	if needless {
+	done.Tenant = t
+	switch {
+	case needless:
 		done.Draft = nil
+	case len(changes) > 0:
+		done.Draft = d
 	}
 	return done, err
 }
@@ -304,7 +323,7 @@ func (s *Service) publish(ctx context.Context, a Actor, st *standing, cfg *tenan
 			c.detail["force"] = r.force
 			c.detail["losing"] = impact.Losing
 		}
-		if err := c.runExtra(r); err != nil {
+		if err := r.sealed.put(c, s); err != nil {
 			return err
 		}
 		if err := c.CreateVersion(v); err != nil {
@@ -329,21 +348,15 @@ func (s *Service) noNews(ctx context.Context, a Actor, st *standing, r revision,
 			return err
 		}
 		c.detail = detail{"changes": []document.Change{}}
-		if dropDraft {
-			return firstOf(c.runExtra(r), c.dropDraft())
-		}
-		if r.extra == nil {
+		if !dropDraft && len(r.sealed) == 0 {
 			return errUnchanged
 		}
-		return c.runExtra(r)
+		err := r.sealed.put(c, s)
+		if dropDraft {
+			err = firstOf(err, c.dropDraft())
+		}
+		return err
 	})
 	done.Tenant = t
 	return err
-}
-
-func (c *change) runExtra(r revision) error {
-	if r.extra == nil {
-		return nil
-	}
-	return r.extra(c)
 }

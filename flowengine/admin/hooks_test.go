@@ -41,10 +41,8 @@ func withHooks(b *bench) *hooktest.Receiver {
 	must(b.t, err)
 	b.edit("hooks", `{"endpoints":[
 		{"name":"gate","url":"`+to.URL+`","events":["user.pre_create","user.profile.pre_update"],"blocking":true,"enabled":true},
-		{"name":"log","url":"`+to.URL+`","events":`+string(told)+`,"enabled":true}]}`, admin.Edit{AutoPublish: true})
-	for _, name := range []string{"gate", "log"} {
-		must(b.t, b.SetSecret(b.ctx, ann, "acme", admin.NamedSecret{Name: tenant.HookSecretName(name), Value: key}))
-	}
+		{"name":"log","url":"`+to.URL+`","events":`+string(told)+`,"enabled":true}]}`, admin.Edit{AutoPublish: true, Secrets: []admin.NamedSecret{
+		{Name: tenant.HookSecretName("gate"), Value: key}, {Name: tenant.HookSecretName("log"), Value: key}}})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- b.Hooks.Run(ctx, hook.Tenants{ByID: b.Store.TenantByID, Config: b.Published}) }()

@@ -64,8 +64,12 @@ func (s *Service) Plan(ctx context.Context, t *tenant.Tenant) (*Plan, error) {
 func (s *Service) plan(ctx context.Context, st *standing, cfg *tenant.Config, given []NamedSecret) (*Plan, error) {
 	p := &Plan{Tenant: st.t, Base: st.t.Version, Config: cfg, Changes: document.Diff(st.published, cfg)}
 	program, problems := check(cfg, st.t.Hosts)
+	strayed, err := s.strayed(ctx, st, cfg, given)
+	if err != nil {
+		return nil, err
+	}
+	problems = append(problems, strayed...)
 	p.Problems = problems
-	var err error
 	if p.MissingSecrets, err = s.missing(ctx, st.t, cfg, given); err != nil || len(problems) > 0 {
 		return p, err
 	}

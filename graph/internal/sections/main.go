@@ -134,6 +134,8 @@ func (w *writer) updateInput(section reflect.StructField) {
   message: String
   "Why it is published although it leaves users without a way in; without it that is refused."
   force: String
+  "Secrets that the configuration refers to, sealed at once along with the edit; one with an empty value is forgotten."
+  secrets: [SecretInput!]
 `)
 	if section.Type.Kind() == reflect.Slice {
 		w.f("  %s\n  %s: %s!\n}\n", quote("All of them, in their order; one that isn't listed is removed."), name, w.inputType(section.Type))
