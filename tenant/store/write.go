@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -77,12 +78,15 @@ func (w *write) commit(ctx context.Context, durable bool) error {
 	})
 }
 
-// pipeline sends the transaction to PostgreSQL in one go, and its COMMIT with it
-// where no statement can be refused that the database accepts.
+// pipeline sends the transaction to PostgreSQL in one go. What is sent at once is
+// a transaction by itself; where a statement may be refused that the database
+// accepts, it is begun, and its COMMIT comes after the judgement.
 func (w *write) pipeline(ctx context.Context, c *pgx.Conn) (err error) {
 	batch := &pgx.Batch{}
-	batch.Queue("BEGIN")
-	judged := false
+	judged := slices.ContainsFunc(w.steps, func(t *writeStep) bool { return t.none != nil })
+	if judged {
+		batch.Queue("BEGIN")
+	}
 	for _, t := range w.steps {
 		text := w.s.textOf(t.statement)
 		if !t.once {
@@ -91,37 +95,30 @@ func (w *write) pipeline(ctx context.Context, c *pgx.Conn) (err error) {
 			}
 		}
 		batch.Queue(text, t.args...)
-		judged = judged || t.none != nil
-	}
-	if !judged {
-		batch.Queue("COMMIT")
 	}
 	results := c.SendBatch(ctx, batch)
 	defer func() { err = errors.Join(err, results.Close()) }()
 	last := time.Now()
-	next := func(g group) (changed int64, err error) {
-		tag, err := results.Exec()
+	heard := func(g group, err error) error {
 		w.s.observe(g, last, err)
 		last = time.Now()
-		return tag.RowsAffected(), err
-	}
-	if _, err := next(begin); err != nil {
 		return err
 	}
-	for _, t := range w.steps {
-		if err := t.judge(next(t.group)); err != nil {
+	if judged {
+		_, err := results.Exec()
+		if heard(begin, err) != nil {
 			return err
 		}
 	}
-	if judged {
-		err = results.Close()
-		last = time.Now()
-		if err == nil {
-			_, err = c.Exec(ctx, "COMMIT")
-			w.s.observe(commit, last, err)
+	for _, t := range w.steps {
+		tag, err := results.Exec()
+		if err := t.judge(tag.RowsAffected(), heard(t.group, err)); err != nil {
+			return err
 		}
-		return err
 	}
-	_, err = next(commit)
-	return err
+	err = results.Close()
+	if judged && err == nil {
+		_, err = c.Exec(ctx, "COMMIT")
+	}
+	return heard(commit, err)
 }
