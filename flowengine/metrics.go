@@ -75,7 +75,7 @@ var (
 
 // MetricsOptions sizes the metrics.
 type MetricsOptions struct {
-	TenantSlots int      // how many tenants get a series of their own; default 200, at most 1000
+	TenantSlots int      // how many tenants get a series of their own; 0 for none, at most 1000
 	Pinned      []string // slugs of tenants that always have one
 	Now         func() time.Time
 }

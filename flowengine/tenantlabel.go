@@ -14,7 +14,6 @@ import (
 
 // How tenants come to a series of their own.
 const (
-	defaultSlots = 200
 	maxSlots     = 1000
 	slotWindow   = 10 * time.Minute // over which the busiest are found
 	slotHeld     = time.Hour        // before a tenant can lose its slot
@@ -49,9 +48,6 @@ var (
 )
 
 func newTenantLabel(reg prometheus.Registerer, o MetricsOptions) *tenantLabel {
-	if o.TenantSlots <= 0 {
-		o.TenantSlots = defaultSlots
-	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -99,7 +95,7 @@ func (l *tenantLabel) count(slug string, t tenant.FlowType, o Outcome) {
 
 // label is the value that a tenant is counted under.
 func (l *tenantLabel) label(slug string) string {
-	if slug != "" {
+	if slug != "" && l.slots > 0 {
 		l.sketch.add(slug)
 		if _, ok := l.since[slug]; ok {
 			return slug

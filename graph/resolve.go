@@ -61,11 +61,8 @@ func read(v *tenant.Version) (*tenant.Config, error) {
 // problems lists what is wrong with a document, or with the draft.
 func (r *Resolver) problems(ctx context.Context, t *tenant.Tenant, doc *string) ([]tenant.Problem, error) {
 	if doc != nil {
-		cfg, problems := document.Decode([]byte(*doc))
-		if cfg == nil {
-			return problems, nil
-		}
-		return admin.Check(cfg, t.Hosts...), nil
+		_, problems := document.Check([]byte(*doc), func(cfg *tenant.Config) []tenant.Problem { return admin.Check(cfg, t.Hosts...) })
+		return problems, nil
 	}
 	cfg, err := r.admin.Version(ctx, t, 0)
 	if err != nil {

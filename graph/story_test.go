@@ -353,6 +353,10 @@ func (s *story) bulk() {
 			s.t.Errorf("importUsers: %s", a.raw)
 		}
 	}
+	cut := `{"users":[{"identities":[{"kind":"email","value":"early@example.com"}]},{"iden`
+	if a := s.refuses("ValidationFailed", load, "d", cut, "dry", false); a.at("importUsers", "summary", "inserted") != float64(1) {
+		s.t.Errorf("an import that was cut off doesn't say what it did: %s", a.raw)
+	}
 	if a := s.works(load, "d", doc, "dry", true); a.at("importUsers", "summary", "inserted") != float64(0) {
 		s.t.Errorf("importing again: %s", a.raw)
 	}

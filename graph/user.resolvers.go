@@ -104,7 +104,7 @@ func (r *mutationResolver) ImportUsers(ctx context.Context, input ImportUsersInp
 	in := admin.Import{Format: input.Format, DryRun: input.DryRun}
 	done, err := r.admin.ImportUsers(ctx, callOf(ctx).actor(), input.Tenant, strings.NewReader(input.Document), in)
 	payload := &ImportUsersPayload{}
-	if err == nil {
+	if done != nil && (err == nil || done.Summary.Total > 0) { // what was read before the mistake is imported
 		payload.Summary, payload.Details = &done.Summary, done.Details
 	}
 	payload.UserErrors, err = userErrors(ctx, err)

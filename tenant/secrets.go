@@ -2,8 +2,6 @@ package tenant
 
 import (
 	"fmt"
-	"net"
-	"strconv"
 	"strings"
 )
 
@@ -20,7 +18,7 @@ func (c *Config) SecretGoesTo(name string) (place, pointer string) {
 		return b.Provider.Type, "/bot_protection/provider/type"
 	}
 	if smtp := &c.Messaging.Email.SMTP; name == SMTPPasswordSecret && smtp.Host != "" {
-		return net.JoinHostPort(strings.ToLower(smtp.Host), strconv.Itoa(smtp.Port)), "/messaging/email/smtp/host"
+		return fmt.Sprintf("%s:%d", strings.ToLower(smtp.Host), smtp.Port), "/messaging/email/smtp/host"
 	}
 	for _, channel := range []string{SMSChannel, WhatsAppChannel} {
 		if name != PhoneSecretName(channel, "twilio") {

@@ -103,10 +103,7 @@ func (c *flowCheckCmd) Run(_ context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	cfg, problems := document.Decode(text)
-	if len(problems) == 0 {
-		problems = admin.Check(cfg)
-	}
+	_, problems := document.Check(text, func(cfg *tenant.Config) []tenant.Problem { return admin.Check(cfg) })
 	if len(problems) > 0 {
 		return tenant.Problems(problems)
 	}

@@ -114,6 +114,23 @@ func (s *settings) implied() {
 	}
 }
 
+// Validate refuses a number that means nothing, wherever it comes from.
+func (s *settings) Validate() error { return inRange("public-port", s.PublicPort, 65535) }
+
+// Validate refuses numbers that mean nothing, wherever they come from.
+func (s *serving) Validate() error {
+	return errors.Join(
+		inRange("hash-workers", s.HashWorkers, 1024), inRange("hash-queue", s.HashQueue, 1<<20), inRange("tenant-slots", s.TenantSlots, 1000),
+	)
+}
+
+func inRange(name string, n, most int) error {
+	if n < 0 || n > most {
+		return fmt.Errorf("--%s is %d: it is 0 to %d", name, n, most)
+	}
+	return nil
+}
+
 // settingsOf lists the flags that are settings: the global ones and serve's.
 func settingsOf(model *kong.Application) []*kong.Flag {
 	var out []*kong.Flag

@@ -79,6 +79,9 @@ func TestSettingsAreRefused(t *testing.T) {
 		"not a duration":     {environ: "USHER_SHUTDOWN_DELAY", value: "soon", says: "duration"},
 		"no such file":       {environ: "USHER_CONFIG", value: filepath.Join(dir, "none"), says: "no such file"},
 		"neither yes nor no": {environ: "USHER_DEV", value: "perhaps", says: "dev"},
+		"no port":            {environ: "USHER_PUBLIC_PORT", value: "99999", says: "--public-port is 99999"},
+		"too many slots":     {file: "tenant_slots: 5000\n", says: "--tenant-slots is 5000"},
+		"fewer than none":    {environ: "USHER_HASH_QUEUE", value: "-1", says: "--hash-queue is -1"},
 	} {
 		environ := map[string]string{c.environ: c.value}
 		if c.file != "" {

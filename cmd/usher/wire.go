@@ -102,7 +102,7 @@ func newApp(ctx context.Context, e *env, db *store.Store, h secret.HasherOptions
 	hasher := secret.NewHasher(h)
 	return &app{
 		store: db, master: master, hasher: hasher,
-		admin: &admin.Service{Store: db, Master: master, Hasher: hasher, Now: time.Now, Log: e.Log},
+		admin: &admin.Service{Store: db, Master: master, Hasher: hasher, Now: time.Now, Log: e.Log, AdminHost: e.Settings.AdminHost},
 	}, nil
 }
 

@@ -39,10 +39,10 @@ type Applied struct {
 }
 
 // translate reads a configuration in one of the formats.
-func translate(f Format, doc []byte) (cfg *tenant.Config, untranslated, problems []tenant.Problem, err error) {
+func translate(f Format, doc []byte, hosts []string) (cfg *tenant.Config, untranslated, problems []tenant.Problem, err error) {
 	switch f {
 	case "", FormatUsher:
-		cfg, problems = document.Decode(doc)
+		cfg, problems = document.Check(doc, func(cfg *tenant.Config) []tenant.Problem { return Check(cfg, hosts...) })
 		return cfg, nil, problems, nil
 	case FormatAuthgear:
 		cfg, untranslated, problems = authgear.Translate(doc, func(cfg *tenant.Config) []tenant.Problem { return Check(cfg) })
@@ -57,20 +57,20 @@ func translate(f Format, doc []byte) (cfg *tenant.Config, untranslated, problems
 // ErrLastWayIn, ErrVersionConflict, ErrValidation for a secret of an unknown
 // name.
 func (s *Service) Apply(ctx context.Context, a Actor, slug string, in Application) (*Applied, error) {
-	cfg, untranslated, problems, err := translate(in.Format, in.Document)
-	if err != nil {
-		return nil, err
-	}
 	st, err := s.standing(ctx, slug)
 	if err != nil {
 		return nil, err
 	}
+	cfg, untranslated, problems, err := translate(in.Format, in.Document, st.t.Hosts)
+	if err != nil {
+		return nil, err
+	}
 	done := &Applied{Plan: Plan{Tenant: st.t, Base: st.t.Version, Problems: problems}, Untranslated: untranslated}
-	if len(problems) > 0 {
-		if in.DryRun {
-			return done, nil
-		}
+	if len(problems) > 0 && !in.DryRun {
 		return nil, tenant.Problems(problems)
+	}
+	if cfg == nil {
+		return done, nil
 	}
 	if in.Format == FormatAuthgear {
 		in.Secrets = done.usedSecrets(cfg, in.Secrets)

@@ -232,6 +232,21 @@ func TestVerifyAuditNamesTheBadRow(t *testing.T) {
 	}
 }
 
+// A log that is gone is no log without events.
+func TestVerifyAuditMissesAWipedLog(t *testing.T) {
+	b := newBench(t, testenv.SQLite(t))
+	db := b.Store.(*store.Store).DB()
+	for _, table := range []string{"audit_log", "audit_head"} {
+		_, err := db.NewRaw("DELETE FROM "+table+" WHERE tenant_id = ?", b.tenant("acme").ID).Exec(b.ctx)
+		must(t, err)
+	}
+	report, err := b.VerifyAudit(b.ctx, "acme")
+	must(t, err)
+	if report.Bad == nil || report.Bad.Seq != 1 {
+		t.Errorf("report %+v", report)
+	}
+}
+
 // No verb passes without a trace, and none leaves one when it is refused.
 func TestRefusalsLeaveNoTrace(t *testing.T) {
 	b := newBench(t, testenv.SQLite(t))

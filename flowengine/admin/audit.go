@@ -33,6 +33,8 @@ func (s *Service) VerifyAudit(ctx context.Context, slug string) (*AuditReport, e
 		report.Bad = &BadRow{Seq: broken.Seq, Why: broken.Why}
 	} else if err != nil {
 		return nil, err
+	} else if rows == 0 {
+		report.Bad = &BadRow{Seq: 1, Why: "it is missing: a log begins with the making of its tenant"}
 	}
 	// The hash to keep elsewhere, and the name of the row to look at.
 	found, err := s.Store.AuditChain(ctx, t.ID, rows, 2)

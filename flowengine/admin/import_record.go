@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -102,11 +103,42 @@ func strict(r *incoming, text json.RawMessage, into any) bool {
 		if plain, err := strconv.Unquote(name); err == nil {
 			name = plain
 		}
-		r.fail("/"+name, "UnknownKey", "unknown key %q", name)
+		r.fail(placeOf(text, name), "UnknownKey", "unknown key %q", name)
 		return false
 	}
 	r.fail("", "WrongType", "%v", err)
 	return false
+}
+
+// placeOf points to the first place where a key stands that the decoder, which
+// doesn't say where, has refused: the outermost, for objects are read from outside.
+func placeOf(text json.RawMessage, name string) string {
+	type place struct {
+		pointer string
+		value   any
+	}
+	var root any
+	_ = json.Unmarshal(text, &root) // it has been read once
+	for level := []place{{"", root}}; len(level) > 0; {
+		var inner []place
+		for _, p := range level {
+			switch in := p.value.(type) {
+			case map[string]any:
+				if _, ok := in[name]; ok {
+					return p.pointer + "/" + name
+				}
+				for _, key := range slices.Sorted(maps.Keys(in)) {
+					inner = append(inner, place{p.pointer + "/" + key, in[key]})
+				}
+			case []any:
+				for i, v := range in {
+					inner = append(inner, place{fmt.Sprintf("%s/%d", p.pointer, i), v})
+				}
+			}
+		}
+		level = inner
+	}
+	return "/" + name
 }
 
 // addIdentity brings a login id of a record to its canonical form.

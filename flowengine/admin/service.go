@@ -26,6 +26,8 @@ type Service struct {
 
 	Limiter limit.Limiter // knows who is locked out
 
+	AdminHost string // the host that tenant admin may not lose; "" for none
+
 	Messages *deliver.Worker // nil where no messages are sent, as on the command line
 
 	// May says what a role may; nil where no program is let in.

@@ -146,7 +146,7 @@ func (s *Service) UpdateTenant(ctx context.Context, a Actor, slug string, in Ten
 		err = checkWords("/name", *in.Name, maxName)
 	}
 	if in.Hosts != nil {
-		err = firstOf(err, checkHosts(in.Hosts), s.checkPasskeys(ctx, slug, in.Hosts))
+		err = firstOf(err, checkHosts(in.Hosts), s.checkAdminHost(slug, in.Hosts), s.checkPasskeys(ctx, slug, in.Hosts))
 	}
 	if err != nil {
 		return nil, err
@@ -171,6 +171,15 @@ func (s *Service) UpdateTenant(ctx context.Context, a Actor, slug string, in Ten
 		err = firstOf(err2, tenant.AsError(err).With("pointer", at))
 	}
 	return t, err
+}
+
+// checkAdminHost refuses to take from tenant admin the host that the server runs
+// with: nobody could reach the admin API any more.
+func (s *Service) checkAdminHost(slug string, hosts []string) error {
+	if slug != tenant.AdminSlug || s.AdminHost == "" || slices.Contains(hosts, s.AdminHost) {
+		return nil
+	}
+	return tenant.Invalidf("/hosts", "admin_host", "%s stays: the server runs with it as its admin host", s.AdminHost)
 }
 
 // checkPasskeys refuses hosts that the relying party id in force doesn't cover.

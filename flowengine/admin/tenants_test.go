@@ -69,6 +69,12 @@ func TestTenantLifecycle(t *testing.T) {
 		_, err = b.UpdateTenant(b.ctx, ann, "acme", admin.TenantChange{Hosts: []string{"copy.localhost"}})
 		refused(t, err, tenant.ErrAlreadyExists)
 
+		b.AdminHost = b.tenant("admin").Hosts[0]
+		_, err = b.UpdateTenant(b.ctx, ann, "admin", admin.TenantChange{Hosts: []string{"other.localhost"}})
+		refused(t, err, tenant.ErrValidation)
+		_, err = b.UpdateTenant(b.ctx, ann, "admin", admin.TenantChange{Hosts: []string{"other.localhost", b.AdminHost}})
+		must(t, err)
+
 		_, err = b.SuspendTenant(b.ctx, ann, "admin", "no")
 		refused(t, err, tenant.ErrForbidden)
 		refused(t, b.DeleteTenant(b.ctx, ann, "admin", "admin"), tenant.ErrForbidden)

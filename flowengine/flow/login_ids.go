@@ -133,13 +133,16 @@ func canonicalEmail(s string, caseSensitive bool) (string, bool) {
 	if !caseSensitive {
 		local = strings.ToLower(local)
 	}
-	domain, err := idna.Lookup.ToASCII(s[at+1:])
-	if err != nil || domain == "" || len(domain) > 253 || strings.HasSuffix(domain, ".") ||
-		!localPart.MatchString(local) || strings.ContainsFunc(local, invisible) {
+	domain, err := mailDomain.ToASCII(s[at+1:])
+	if err != nil || strings.HasSuffix(domain, ".") || !localPart.MatchString(local) || strings.ContainsFunc(local, invisible) {
 		return "", false
 	}
 	return local + "@" + strings.ToLower(domain), true
 }
+
+// mailDomain is idna.Lookup with what RFC 5321 asks of a domain besides: one to 63
+// bytes between two dots, and 253 in all.
+var mailDomain = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.Transitional(false), idna.VerifyDNSLength(true))
 
 // invisible runes would make two addresses look like one.
 func invisible(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) }

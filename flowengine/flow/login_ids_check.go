@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"github.com/nyaruka/phonenumbers"
-	"golang.org/x/net/idna"
 
 	"github.com/usher-id/usher/tenant"
 )
@@ -28,7 +27,7 @@ func (k *checker) loginIDs(rules *tenant.LoginIDs) {
 func (k *checker) domains(at string, list []string) {
 	for i, entry := range list {
 		domain := strings.TrimPrefix(entry, "*.")
-		if ascii, err := idna.Lookup.ToASCII(domain); err != nil || ascii == "" || strings.HasSuffix(ascii, ".") || strings.ContainsAny(domain, "@*/ ") || strings.Contains(domain, "..") {
+		if ascii, err := mailDomain.ToASCII(domain); err != nil || strings.HasSuffix(ascii, ".") {
 			k.problem(pointer(at, i), "WrongForm", "%q is no domain, such as example.com or *.example.com", entry)
 		}
 	}

@@ -26,6 +26,10 @@ email a@
 email @b
 email a b@example.com
 email a@b@example.com
+email a@b..c
+email a@.de
+email a@b.de.
+email a@b.xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx.de
 email a@exa mple.com
 email a@example.com.
 email a<ZWSP>b@example.com

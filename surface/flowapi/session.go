@@ -48,8 +48,8 @@ func (a *api) session(q *surface.Request) (any, error) {
 // revokeIn is the body of POST /api/v1/session/revoke: one session of the user,
 // all of them, or, when it names none, the one that asks.
 type revokeIn struct {
-	ID  string `json:"id"`
-	All bool   `json:"all"`
+	ID  *string `json:"id"`
+	All bool    `json:"all"`
 }
 
 func (a *api) revoke(q *surface.Request, in *revokeIn) (*struct{}, error) {
@@ -59,14 +59,21 @@ func (a *api) revoke(q *surface.Request, in *revokeIn) (*struct{}, error) {
 			return nil, err
 		}
 	}
-	if in.ID != "" && in.All {
+	id := ""
+	switch {
+	case in.ID == nil:
+	case in.All:
 		return nil, tenant.Invalidf("/all", "exclusive", "send id or all, not both")
+	case *in.ID == "": // more likely a mistake than a wish to sign out
+		return nil, tenant.Invalidf("/id", "minLength", "id names a session; leave it out to end the one that asks")
+	default:
+		id = *in.ID
 	}
 	s, _, err := a.engine.CheckSession(q.Context(), q.Tenant, token)
 	if err != nil {
 		return nil, err
 	}
-	done, err := a.engine.RevokeSession(q.Context(), q.Tenant, q.Client(Name), s, flowengine.Revocation{ID: in.ID, All: in.All})
+	done, err := a.engine.RevokeSession(q.Context(), q.Tenant, q.Client(Name), s, flowengine.Revocation{ID: id, All: in.All})
 	if err != nil {
 		return nil, err
 	}

@@ -74,6 +74,7 @@ func TestRevocation(t *testing.T) {
 		h.session(x, s3, 401)
 		h.session(x, s2, 200)
 		revoke(s2, obj{"id": "x", "all": true}).refuses(400, "ValidationFailed").because("/all", "exclusive")
+		revoke(s2, obj{"id": ""}).refuses(400, "ValidationFailed").because("/id", "minLength")
 		revoke(s3, obj{}).refuses(401, "Unauthenticated")
 
 		// A header is no cookie: no page of another origin can send it.

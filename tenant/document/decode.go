@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/usher-id/usher/tenant"
 )
@@ -14,6 +16,74 @@ func Decode(doc []byte) (*tenant.Config, []tenant.Problem) {
 	t := &tree{}
 	return t.decode(t.parse(doc))
 }
+
+// Check is Decode and then rules, which finds what is wrong with a configuration
+// that can be read. What Decode refuses doesn't keep the rest from being held
+// against the rules, so that one look at the list is enough. The configuration is
+// nil when Decode refuses anything.
+func Check(doc []byte, rules func(*tenant.Config) []tenant.Problem) (*tenant.Config, []tenant.Problem) {
+	t := &tree{}
+	root := t.parse(doc)
+	cfg, problems := t.decode(root)
+	switch {
+	case cfg != nil:
+		return cfg, capped(rules(cfg))
+	case t.broken:
+		return nil, problems
+	}
+	var refused []string
+	for _, p := range t.problems {
+		takeOut(root, strings.Split(p.Pointer, "/")[1:])
+		refused = append(refused, wholeEntry(p.Pointer))
+	}
+	text, err := json.Marshal(root)
+	must(err)
+	rest := tenant.DefaultConfig()
+	_ = json.Unmarshal(text, rest) // what has the wrong type is passed over
+	for _, p := range rules(rest) {
+		// What is said of a part that isn't there as it was meant may not be true.
+		if !slices.ContainsFunc(refused, func(at string) bool { return within(p.Pointer, at) }) {
+			t.problems = append(t.problems, p)
+		}
+	}
+	return nil, capped(t.problems)
+}
+
+// takeOut removes what is at a path from the object that it is in.
+func takeOut(v any, path []string) {
+	for ; len(path) > 0; path = path[1:] {
+		name := unescape.Replace(path[0])
+		switch in := v.(type) {
+		case map[string]any:
+			if len(path) == 1 {
+				delete(in, name)
+			}
+			v = in[name]
+		case []any:
+			i, err := strconv.Atoi(name)
+			if err != nil || i < 0 || i >= len(in) {
+				return
+			}
+			v = in[i]
+		default:
+			return
+		}
+	}
+}
+
+// wholeEntry is the pointer to the outermost entry of a list that a pointer goes
+// into: a flow, a provider. Outside of lists it is the pointer itself.
+func wholeEntry(at string) string {
+	names := strings.Split(at, "/")
+	for i, name := range names {
+		if _, err := strconv.Atoi(name); err == nil {
+			return strings.Join(names[:i+1], "/")
+		}
+	}
+	return at
+}
+
+func within(at, entry string) bool { return at == entry || strings.HasPrefix(at, entry+"/") }
 
 // decode checks what was read and makes a configuration of it.
 func (t *tree) decode(root any) (*tenant.Config, []tenant.Problem) {

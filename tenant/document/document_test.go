@@ -78,6 +78,43 @@ func TestProblems(t *testing.T) {
 	}
 }
 
+// What is refused doesn't hide what the rules find in the rest, and isn't made
+// into more than it is.
+func TestCheck(t *testing.T) {
+	const doc = `{"sessions": {"lifetime_seconds": 1, "a/b": 2}, "identifications": {"enabled": ["email", 5]}, "nonsense": 1,
+		"oauth_providers": [{"alias": "x", "type": "google"}, {"alias": "NO", "type": "google"}, {"alias": "x", "type": "google"}]}`
+	var seen *tenant.Config
+	cfg, problems := document.Check([]byte(doc), func(cfg *tenant.Config) []tenant.Problem {
+		seen = cfg
+		var out []tenant.Problem
+		for _, at := range []string{"/oauth_providers/2/alias", "/oauth_providers/1/type", "/oauth_providers/10", "/sessions", "/identifications/enabled/1", "/flows/login_flows/0"} {
+			out = append(out, tenant.Problem{Pointer: at, Reason: "Rule"})
+		}
+		return out
+	})
+	if cfg != nil {
+		t.Error("a configuration in spite of problems")
+	}
+	if seen.Sessions.LifetimeSeconds != tenant.DefaultConfig().Sessions.LifetimeSeconds || len(seen.OAuthProviders) != 3 {
+		t.Errorf("the rules saw %+v", seen)
+	}
+	var got []string
+	for _, p := range problems {
+		got = append(got, p.Pointer+" "+p.Reason)
+	}
+	slices.Sort(got)
+	want := []string{
+		"/flows/login_flows/0 Rule", "/identifications/enabled/1 WrongType", "/nonsense UnknownKey", "/oauth_providers/1/alias WrongForm",
+		"/oauth_providers/10 Rule", "/oauth_providers/2/alias Rule", "/sessions Rule", "/sessions/a~1b UnknownKey", "/sessions/lifetime_seconds OutOfRange",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if _, problems := document.Check([]byte("{"), func(*tenant.Config) []tenant.Problem { panic("of nothing") }); len(problems) != 1 {
+		t.Error(problems)
+	}
+}
+
 func TestBounds(t *testing.T) {
 	for name, doc := range map[string]string{
 		"10 MB":          `{"accounts":"` + strings.Repeat("x", 10<<20) + `"}`,
