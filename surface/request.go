@@ -99,6 +99,20 @@ func saneID(id string) bool {
 	return true
 }
 
+// traceID is that of a traceparent header; "" for none. (W3C Trace Context,
+// section 3.2: version, trace, parent and flags in lower-case hexadecimal.)
+func traceID(parent string) string {
+	if len(parent) < 55 || parent[2] != '-' || parent[35] != '-' || parent[52] != '-' || parent[:2] == "ff" ||
+		parent[:2] == "00" && len(parent) > 55 || len(parent) > 55 && parent[55] != '-' {
+		return ""
+	}
+	id := parent[3:35]
+	if strings.Trim(id, "0") == "" || strings.Trim(id, "0123456789abcdef") != "" {
+		return ""
+	}
+	return id
+}
+
 // peerOf is the address at the other end of the connection.
 func peerOf(r *http.Request) netip.Addr {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)

@@ -208,6 +208,9 @@ func (d *Door) log(q *Request, route string, status int, took time.Duration, e *
 		slog.String("request_id", q.ID), slog.String("surface", d.name), slog.String("method", q.Method), slog.String("route", route),
 		slog.Int("status", status), slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("ip", q.IP.String()),
 	)
+	if trace := traceID(q.Header.Get("Traceparent")); trace != "" {
+		attrs = append(attrs, slog.String("trace_id", trace))
+	}
 	if q.Tenant != nil {
 		attrs = append(attrs, slog.String("tenant", q.Tenant.Slug))
 	}

@@ -320,7 +320,7 @@ func newHandler(e *env, c *serveCmd, m *metrics, s *server, engine *flowengine.E
 		onAdminHost("/graphiql/", surface.NewDoor("admin_ui", plainly, options).Raw(graph.GraphiQL()))
 	}
 	onAdminHost(setup.Path, surface.NewDoor("pages", plainly, options).Raw(setup.Handler(complete, e.Log)))
-	return under(flowinstances.Base, flowinstances.New(engine, s.admin, options), mux), nil
+	return under(flowinstances.Base, flowinstances.New(engine, s.admin, options), asWritten(mux, flows)), nil
 }
 
 // plainly says no where the handler behind the door wasn't asked.
