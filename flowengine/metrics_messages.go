@@ -11,7 +11,7 @@ import (
 
 // messageMetrics are the families of the outbox.
 type messageMetrics struct {
-	sent          *prometheus.CounterVec
+	sent, tried   *prometheus.CounterVec
 	took          *prometheus.HistogramVec
 	queued, waits prometheus.Gauge
 }
@@ -19,12 +19,16 @@ type messageMetrics struct {
 func newMessageMetrics(r registrar) *messageMetrics {
 	m := &messageMetrics{
 		sent: r.counters("usher_messages_total", "Tries at handing messages to gateways, and messages that test mode kept back.", "channel", "provider", "purpose", "outcome"),
+		tried: r.counters("usher_otp_verifications_total", "Codes that were entered, those that stand for nobody included; of codes that had ended see the rejections.",
+			"channel", "outcome"),
 		took: r.histograms("usher_message_send_duration_seconds", "How long a try at handing over a message took.",
 			[]float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15}, "channel", "provider"),
 		queued: r.gauges("usher_message_queue_depth", "Messages that wait, of all nodes.").WithLabelValues(),
 		waits:  r.gauges("usher_message_queue_oldest_age_seconds", "How long the oldest of them has waited.").WithLabelValues(),
 	}
 	for _, channel := range tenant.Channels {
+		m.tried.WithLabelValues(channel, "right")
+		m.tried.WithLabelValues(channel, "wrong")
 		for _, provider := range deliver.ProvidersOf(channel) {
 			m.took.WithLabelValues(channel, provider)
 			for _, purpose := range deliver.Purposes {
@@ -50,6 +54,15 @@ func (m *Metrics) MessageSent(s deliver.Sent) {
 func (m *Metrics) MessageQueue(queued int, oldest time.Duration) {
 	m.messages.queued.Set(float64(queued))
 	m.messages.waits.Set(oldest.Seconds())
+}
+
+// codeTried counts a code that was entered.
+func (m *Metrics) codeTried(channel string, right bool) {
+	outcome := "wrong"
+	if right {
+		outcome = "right"
+	}
+	m.messages.tried.WithLabelValues(channel, outcome).Inc()
 }
 
 // messageMade counts what is kept back before it reaches the outbox's worker.

@@ -140,7 +140,12 @@ func (w *world) TryCode(id, code string) (bool, error) {
 		return false, err
 	}
 	digest, err := w.engine.master.Open(w.tenant, codeTable, id, c.Sealed)
-	return err == nil && subtle.ConstantTimeCompare(digest, codeDigest(id, code)) == 1, err
+	if err != nil {
+		return false, err
+	}
+	right := subtle.ConstantTimeCompare(digest, codeDigest(id, code)) == 1
+	w.engine.metrics.codeTried(c.Channel, right)
+	return right, nil
 }
 
 // codeDigest binds a code to its id, so that a row can't be put in another's place.

@@ -96,6 +96,11 @@ func TestTestMode(t *testing.T) {
 		if n := h.metric("usher_messages_total", "channel=email", "outcome=suppressed", "provider=none", "purpose=authentication"); n != 1 {
 			t.Errorf("%v messages counted as suppressed", n)
 		}
+		for outcome, want := range map[string]float64{"right": 1, "wrong": 2} {
+			if n := h.metric("usher_otp_verifications_total", "channel=email", "outcome="+outcome); n != want {
+				t.Errorf("%v codes counted as %s, want %v", n, outcome, want)
+			}
+		}
 	})
 }
 
