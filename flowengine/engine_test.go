@@ -46,7 +46,7 @@ func newRig(t testing.TB, url string) *rig {
 	check(t, r.store.Migrate(ctx))
 	r.master, err = secret.OpenMaster(secret.NewMasterKey())
 	check(t, err)
-	m := NewMetrics(r.registry, MetricsOptions{})
+	m := NewMetrics(r.registry, MetricsOptions{TenantSlots: 200})
 	hasher := secret.NewHasher(secret.HasherOptions{OnHash: m.Hashed, OnShed: m.Shed})
 	t.Cleanup(hasher.Close)
 	r.Engine, err = New(Options{

@@ -131,7 +131,7 @@ func (w *world) Code(id string) (*tenant.Code, error) {
 	return c, err
 }
 
-func (w *world) TryCode(id, code string) (bool, error) {
+func (w *world) TryCode(id, code string, decoy bool) (bool, error) {
 	c, err := w.engine.store.TryCode(w.ctx, w.tenant.ID, id, w.now)
 	if errors.Is(err, tenant.ErrNotFound) {
 		err = tenant.ErrOTPExpired
@@ -143,7 +143,7 @@ func (w *world) TryCode(id, code string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	right := subtle.ConstantTimeCompare(digest, codeDigest(id, code)) == 1
+	right := subtle.ConstantTimeCompare(digest, codeDigest(id, code)) == 1 && !decoy
 	w.engine.metrics.codeTried(c.Channel, right)
 	return right, nil
 }

@@ -79,11 +79,11 @@ func (c *Cursor) tryCode(p sent, in *Answer, key string) (done bool, next sent, 
 	if err := c.Allow(LimitOTP, c.subject()); err != nil {
 		return false, p, err
 	}
-	right, err := c.World.TryCode(p.ID, strings.ToUpper(strings.TrimSpace(given)))
+	right, err := c.World.TryCode(p.ID, strings.ToUpper(strings.TrimSpace(given)), c.Decoy || p.Decoy)
 	if err != nil {
 		return false, p, err
 	}
-	if !right || p.Decoy {
+	if !right {
 		return false, p, wrong
 	}
 	c.Right(LimitOTP, c.subject())

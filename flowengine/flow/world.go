@@ -36,10 +36,11 @@ type World interface {
 	// Right gives back a try that Allow let in, because the credential was
 	// right: only failures count.
 	Right(limit Limit, subject string)
-	// TryCode pays for a try at a code and says whether it was right.
+	// TryCode pays for a try at a code and says whether it was right; that of a
+	// decoy never is.
 	// tenant.ErrRateLimited once every try was used up, tenant.ErrOTPExpired
 	// when it has expired, was used or was replaced.
-	TryCode(id, code string) (bool, error)
+	TryCode(id, code string, decoy bool) (bool, error)
 	// Code reads what was sent, without the secret; nil when it is unknown.
 	Code(id string) (*tenant.Code, error)
 

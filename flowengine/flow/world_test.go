@@ -143,7 +143,6 @@ func (w *world) Matches(hash, s string) (ok, stale bool, err error) {
 type fakeCode struct {
 	tenant.Code
 	secret string
-	decoy  bool
 }
 
 // apply does what the effects ask for, as the engine would.
@@ -159,7 +158,7 @@ func (w *world) apply(effects []Effect) {
 			if w.codes == nil {
 				w.codes = map[string]*fakeCode{}
 			}
-			w.codes[e.Code.ID] = &fakeCode{e.Code, e.Secret, e.Decoy}
+			w.codes[e.Code.ID] = &fakeCode{e.Code, e.Secret}
 			w.last = w.codes[e.Code.ID]
 		case Use:
 			w.codes[e.Code].EndedAt = w.Now()
@@ -215,7 +214,7 @@ func (w *world) Random(n int) []byte {
 	return bytes.Repeat([]byte{byte(w.ids)}, n)
 }
 
-func (w *world) TryCode(id, code string) (bool, error) {
+func (w *world) TryCode(id, code string, decoy bool) (bool, error) {
 	c := w.codes[id]
 	switch {
 	case c == nil || !c.EndedAt.IsZero() || !w.Now().Before(c.ExpiresAt):
@@ -224,7 +223,7 @@ func (w *world) TryCode(id, code string) (bool, error) {
 		return false, tenant.ErrRateLimited
 	}
 	c.Attempts++
-	return c.secret == code && !c.decoy, nil
+	return c.secret == code && !decoy, nil
 }
 
 func (w *world) Code(id string) (*tenant.Code, error) {
