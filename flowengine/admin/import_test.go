@@ -278,3 +278,16 @@ func BenchmarkImport(b *testing.B) {
 		})
 	}
 }
+
+// The decoder doesn't say where an unknown key stands; the report does.
+func TestImportPointsToUnknownKeys(t *testing.T) {
+	b := newBench(t, testenv.SQLite(t))
+	const doc = `{"users":[{"identities":[{"kind":"email","value":"a@example.com"}],"authenticators":[{"type":"secondary_totp"},{"type":"primary_password","password":"x"}]},{"shoes":1}]}`
+	done, err := b.ImportUsers(b.ctx, ann, "acme", strings.NewReader(doc), admin.Import{DryRun: true})
+	must(t, err)
+	for i, want := range []string{"/authenticators/1/password UnknownKey", "/shoes UnknownKey"} {
+		if got := problems(done.Details[i].Errors); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
