@@ -4,22 +4,17 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/usher-id/usher/tenant"
-	"github.com/usher-id/usher/tenant/store"
 	"github.com/usher-id/usher/testenv"
 )
 
@@ -88,90 +83,6 @@ func must(t *testing.T, status int) func(*reply, error) *reply {
 			t.Fatalf("%d instead of %d: %s", r.Status, status, r.Body)
 		}
 		return r
-	}
-}
-
-func TestKilledAtAnyMoment(t *testing.T) {
-	const kills, clients = 50, 4
-	testenv.Databases(t, func(t *testing.T, databaseURL string) {
-		environ := dev(t, databaseURL)
-		first := serveNode(t, environ)
-		usher(t, environ, unlimited, "tenant", "apply", "demo", "-")
-		first.kill()
-
-		var mu sync.Mutex
-		var acknowledged []string
-		for i := range kills {
-			n := serveNode(t, environ)
-			enough, left := make(chan struct{}), 1+rand.IntN(6) // so many are answered before it dies
-			var working sync.WaitGroup
-			for c := range clients {
-				working.Go(func() {
-					for k := 0; ; k++ {
-						name := fmt.Sprintf("user-%d-%d-%d", i, c, k)
-						r, err := signup(n, name)
-						if err != nil {
-							return // the server has gone
-						}
-						if r.Status != 200 {
-							t.Errorf("%s: %d %s", name, r.Status, r.Body)
-							return
-						}
-						mu.Lock()
-						acknowledged = append(acknowledged, name)
-						if left--; left == 0 {
-							close(enough)
-						}
-						mu.Unlock()
-					}
-				})
-			}
-			select {
-			case <-enough:
-			case <-time.After(patience):
-				t.Error("nobody could sign up")
-			}
-			time.Sleep(time.Duration(rand.IntN(30)) * time.Millisecond)
-			n.kill()
-			working.Wait()
-		}
-
-		n := serveNode(t, environ)
-		t.Logf("%d sign-ups acknowledged before %d kills", len(acknowledged), kills)
-		for _, name := range acknowledged {
-			if r, err := login(n, name); err != nil || r.Status != 200 {
-				t.Fatalf("%s was acknowledged and can't log in: %v %s", name, err, r.Body)
-			}
-		}
-		checkWhole(t, databaseURL, len(acknowledged))
-		usher(t, environ, "", "audit", "verify")
-	})
-}
-
-// checkWhole sees that every user of the demo has an identity and an authenticator.
-func checkWhole(t *testing.T, databaseURL string, least int) {
-	t.Helper()
-	ctx := context.Background()
-	db, err := store.Open(ctx, databaseURL, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	demo, err := db.TenantBySlug(ctx, demoSlug)
-	if err != nil {
-		t.Fatal(err)
-	}
-	users, err := db.Users(ctx, demo.ID, tenant.UserFilter{}, tenant.Page{Limit: 100_000})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(users) < least {
-		t.Errorf("%d users, but %d were acknowledged", len(users), least)
-	}
-	for _, u := range users {
-		if len(u.Identities) == 0 || len(u.Authenticators) == 0 {
-			t.Errorf("user %s is half made: %+v", u.ID, u)
-		}
 	}
 }
 
@@ -416,62 +327,6 @@ func TestRedisKeepsTheLimits(t *testing.T) {
 	}
 }
 
-func TestShutdownFinishesWhatIsUnderWay(t *testing.T) {
-	const requests = 12
-	environ := dev(t, testenv.SQLite(t))
-	n := serveNode(t, environ, "--hash-workers", "1")
-	usher(t, environ, unlimited, "tenant", "apply", "demo", "-")
-	eventually(t, promised, "no limits", func() bool { _, err := login(n, "ada"); return err == nil })
-	must(t, 200)(signup(n, "ada"))
-
-	answers := make(chan error, requests)
-	for range requests {
-		go func() {
-			r, err := login(n, "ada")
-			if err == nil && r.Status != 200 {
-				err = fmt.Errorf("%d %s", r.Status, r.Body)
-			}
-			answers <- err
-		}()
-	}
-	eventually(t, promised, "all under way", func() bool {
-		r := must(t, 200)(call("GET", "http://"+n.Metrics+"/metrics", nil, ""))
-		var now int
-		for line := range strings.Lines(string(r.Body)) {
-			_, _ = fmt.Sscanf(line, `usher_http_requests_in_flight{surface="flowapi"} %d`, &now)
-		}
-		return now+len(answers) == requests
-	})
-	if err := n.stop(); err != nil {
-		t.Errorf("it stopped with %v", err)
-	}
-	for range requests {
-		if err := <-answers; err != nil {
-			t.Error(err)
-		}
-	}
-}
-
-func TestDrainingServesOnAndASecondSignalEndsAtOnce(t *testing.T) {
-	n := serveNode(t, dev(t, testenv.SQLite(t)), "--shutdown-delay", "10m")
-	must(t, 200)(call("GET", "http://"+n.Listen+"/healthz/ready", nil, ""))
-	n.signal(syscall.SIGTERM)
-	eventually(t, promised, "draining", func() bool {
-		r, err := call("GET", "http://"+n.Listen+"/healthz/ready", nil, "")
-		return err == nil && r.Status == 503
-	})
-	must(t, 200)(signup(n, "ada"))
-	n.signal(syscall.SIGTERM)
-	select {
-	case <-n.ended:
-	case <-time.After(promised):
-		t.Fatal("it goes on")
-	}
-	if s, ok := n.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || s.Signal() != syscall.SIGTERM {
-		t.Errorf("it ended with %v", n.cmd.ProcessState)
-	}
-}
-
 func TestHugeHeadersAreRefused(t *testing.T) {
 	n := serveNode(t, dev(t, testenv.SQLite(t)))
 	must(t, 431)(call("GET", n.demo("/api/v1/session"), map[string]string{"X-Huge": strings.Repeat("x", 64<<10)}, ""))
@@ -495,73 +350,4 @@ func TestTakenPort(t *testing.T) {
 	if n := serveNode(t, environ); !strings.Contains(n.out.String(), "(shown this once)") {
 		t.Errorf("the operator's password was lost:\n%s", n.out)
 	}
-}
-
-func TestPrometheus(t *testing.T) {
-	prometheus, promtool := tool(t, "USHER_TEST_PROMETHEUS"), tool(t, "USHER_TEST_PROMTOOL")
-	n := serveNode(t, dev(t, testenv.SQLite(t)))
-	must(t, 200)(signup(n, "ada"))
-
-	scrape := must(t, 200)(call("GET", "http://"+n.Metrics+"/metrics", nil, ""))
-	check := exec.Command(promtool, "check", "metrics")
-	check.Stdin = strings.NewReader(string(scrape.Body))
-	if out, err := check.CombinedOutput(); err != nil {
-		t.Errorf("promtool check metrics: %v\n%s", err, out)
-	}
-
-	text, err := os.ReadFile("../../deploy/prometheus/prometheus.yml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	config := filepath.Join(dir, "prometheus.yml")
-	text = []byte(strings.NewReplacer("127.0.0.1:9464", n.Metrics, "15s", "1s").Replace(string(text)))
-	if err := os.WriteFile(config, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command(promtool, "check", "config", config).CombinedOutput(); err != nil {
-		t.Errorf("promtool check config: %v\n%s", err, out)
-	}
-	address := freeAddress(t)
-	server := exec.Command(prometheus, "--config.file="+config, "--storage.tsdb.path="+dir+"/data", "--web.listen-address="+address, "--log.level=warn")
-	log := &output{}
-	server.Stdout, server.Stderr = log, log
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = server.Process.Kill(); _ = server.Wait() }()
-	for query, want := range map[string]string{
-		`up{job="usher"}`: "1",
-		`sum(usher_flows_finished_total{flow_type="signup",outcome="success"})`: "1",
-		`count(usher_build_info)`: "1",
-	} {
-		eventually(t, patience, query+" is "+want, func() bool {
-			r, err := call("GET", "http://"+address+"/api/v1/query?query="+url.QueryEscape(query), nil, "")
-			return err == nil && at(r.JSON, "data.result.0.value.1") == want
-		})
-	}
-}
-
-// tool is a program that scripts/services.sh has found or installed.
-func tool(t *testing.T, variable string) string {
-	t.Helper()
-	path := os.Getenv(variable)
-	if path == "" {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is not set", variable)
-		}
-		t.Skipf("SKIPPED: %s is not set; scripts/services.sh prints it", variable)
-	}
-	return path
-}
-
-// freeAddress is one that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
