@@ -67,6 +67,15 @@ func TestTenantLabelIsBoundedAndConserves(t *testing.T) {
 	}
 }
 
+func TestNoTenantNeedHaveALabel(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	m := NewMetrics(reg, MetricsOptions{})
+	m.flowFinished("acme", tenant.Login, "flowapi", Succeeded, 0)
+	if counts, all := byTenant(t, reg); len(counts) != 1 || counts[otherTenants] != 1 || all != 1 {
+		t.Errorf("by tenant %v, in all %v", counts, all)
+	}
+}
+
 // The busiest take over the slots of those whose hour is up, pinned ones aside,
 // and each count still lands in exactly one series.
 func TestTenantLabelFollowsTheBusiest(t *testing.T) {

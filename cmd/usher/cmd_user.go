@@ -51,7 +51,7 @@ func (c *userImportCmd) Run(ctx context.Context, e *env) error {
 			DryRun: c.DryRun,
 			Each:   func(d admin.ImportDetail) error { return c.print(e.Stdout, d) },
 		})
-		if result == nil {
+		if err != nil && (result == nil || result.Summary.Total == 0) {
 			return err
 		}
 		s := result.Summary // also of a document that can't be read on: what was read is imported

@@ -80,17 +80,17 @@ func (s *Service) Apply(ctx context.Context, a Actor, slug string, in Applicatio
 			return nil, tenant.Invalidf(fmt.Sprintf("/secrets/%d/value", i), "length", "%s", secretLength)
 		}
 	}
-	secrets, err := s.sealSecrets(ctx, st.t, cfg, in.Secrets)
-	if err != nil {
-		return nil, err
-	}
-	done.SecretsChanged = secrets.names()
 	plan, err := s.plan(ctx, st, cfg, in.Secrets)
 	if err != nil {
 		return nil, err
 	}
 	done.Plan = *plan
 	if in.DryRun {
+		secrets, err := s.sealSecrets(ctx, st.t, cfg, in.Secrets)
+		if err != nil {
+			return nil, err
+		}
+		done.SecretsChanged = secrets.names()
 		return done, nil
 	}
 	r := revision{
@@ -103,7 +103,7 @@ func (s *Service) Apply(ctx context.Context, a Actor, slug string, in Applicatio
 	if err != nil {
 		return nil, err
 	}
-	done.Tenant, done.Published = edited.Tenant, edited.Published
+	done.Tenant, done.Published, done.SecretsChanged = edited.Tenant, edited.Published, edited.Secrets
 	return done, nil
 }
 

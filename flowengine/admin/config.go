@@ -40,6 +40,7 @@ type Edited struct {
 	Published *tenant.Version   // the version that this made; nil when it made none
 	Changes   []document.Change // what the call changed: of the draft, or of what is in force
 	Problems  []tenant.Problem  // of a draft that can't be published as it is
+	Secrets   []string          // names of those that were kept or forgotten
 }
 
 // Check lists everything that is wrong with a configuration of a tenant with
@@ -197,6 +198,9 @@ func (s *Service) revise(ctx context.Context, a Actor, slug string, r revision) 
 			done, err = s.publish(ctx, a, st, cfg, r)
 		} else {
 			done, err = s.keepDraft(ctx, a, st, cfg, r)
+		}
+		if err == nil {
+			done.Secrets = r.sealed.names()
 		}
 		return err
 	})
