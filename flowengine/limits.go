@@ -31,25 +31,25 @@ type tried struct {
 // Right gives a try back, after the answer, unless it is one that locks out:
 // until that is taken back, the user can't go on.
 func (w *world) Right(kind flow.Limit, subject string) {
-	buckets := w.buckets(kind, subject)
+	try := limit.Try{TenantID: w.tenant.ID, Buckets: w.buckets(kind, subject)}
 	for i, t := range w.locking {
 		if t != (tried{kind, subject}) {
 			continue
 		}
 		w.locking = append(w.locking[:i], w.locking[i+1:]...)
-		if err := w.engine.limiter.Refund(w.ctx, w.tenant.ID, w.now, buckets...); err != nil {
+		if err := w.engine.limiter.Refund(w.ctx, w.now, try); err != nil {
 			w.engine.log.WarnContext(w.ctx, "a right try stays counted", "tenant", w.tenant.Slug, "err", err)
 		}
 		return
 	}
-	w.engine.refunds.add(refund{tenantID: w.tenant.ID, at: w.now, buckets: buckets})
+	w.engine.refunds.add(refund{Try: try})
 }
 
 // forgive forgets the failed tries of whoever has just finished a run, made
 // from where they are.
 func (w *world) forgive(user string) {
 	if w.config.Lockout.MaxAttempts > 0 {
-		w.engine.refunds.add(refund{tenantID: w.tenant.ID, at: w.now, buckets: []limit.Bucket{w.lockout(user)}, forgives: true})
+		w.engine.refunds.add(refund{Try: limit.Try{TenantID: w.tenant.ID, Buckets: []limit.Bucket{w.lockout(user)}}, forgives: true})
 	}
 }
 
@@ -66,7 +66,7 @@ func (w *world) buckets(kind flow.Limit, subject string) []limit.Bucket {
 	credential := func(name string, ip, user tenant.Rate, locks bool) []limit.Bucket {
 		// Hashed, because a stranger is counted by the address they gave.
 		all := append(perIP(name, ip), limit.Bucket{Key: name + "_per_user_per_ip:" + secret.TokenHash(subject+" "+network), Rate: user})
-		if locks {
+		if locks && rules.MaxAttempts > 0 {
 			all = append(all, w.lockout(subject))
 		}
 		return all

@@ -12,8 +12,8 @@ import (
 
 // refunds wait to be given back: every try was paid for before it was looked
 // at, and the right ones are paid back when the answer is out, so that nobody
-// waits for it. When too many wait some are dropped, which makes the limits
-// stricter and never looser.
+// waits for it, and those of a moment together. When too many wait some are
+// dropped, which makes the limits stricter and never looser.
 type refunds struct {
 	queue   chan refund
 	wake    chan struct{}
@@ -24,15 +24,14 @@ type refunds struct {
 // refund is a try that was right, or all failed ones about somebody who has
 // proved themselves.
 type refund struct {
-	tenantID string
-	at       time.Time
-	buckets  []limit.Bucket
+	limit.Try
 	forgives bool
 }
 
 const (
 	maxRefunds   = 2_000
-	refundsFinal = 5 * time.Second // for those that are left at the end
+	refundsPause = 100 * time.Millisecond // to gather some
+	refundsFinal = 5 * time.Second        // for those that are left at the end
 )
 
 func newRefunds(dropped prometheus.Counter) *refunds {
@@ -51,44 +50,56 @@ func (r *refunds) add(f refund) {
 	}
 }
 
-// refund gives back what waits, until ctx ends, and then what is left.
-func (e *Engine) refund(ctx context.Context) {
+// waiting empties the queue.
+func (r *refunds) waiting() (tries, forgiven []limit.Try) {
 	for {
 		select {
-		case <-e.refunds.wake:
-			e.Settle(ctx)
-		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), refundsFinal)
-			defer cancel()
-			e.Settle(last)
-			return
+		case f := <-r.queue:
+			if f.forgives {
+				forgiven = append(forgiven, f.Try)
+			} else {
+				tries = append(tries, f.Try)
+			}
+		default:
+			return tries, forgiven
 		}
 	}
+}
+
+// refund gives back what waits, until ctx ends, and then what is left.
+func (e *Engine) refund(ctx context.Context) {
+	for ctx.Err() == nil {
+		select {
+		case <-e.refunds.wake:
+			select {
+			case <-time.After(refundsPause):
+			case <-ctx.Done():
+			}
+			e.Settle(ctx)
+		case <-ctx.Done():
+		}
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), refundsFinal)
+	defer cancel()
+	e.Settle(last)
 }
 
 // Settle gives back, before it returns, the tries that have been right so far.
 func (e *Engine) Settle(ctx context.Context) {
 	e.refunds.one.Lock()
 	defer e.refunds.one.Unlock()
-	for ctx.Err() == nil {
-		select {
-		case f := <-e.refunds.queue:
-			e.settle(ctx, f)
-		default:
-			return
-		}
+	now := e.now()
+	tries, forgiven := e.refunds.waiting()
+	e.settled(ctx, len(tries), e.limiter.Refund(ctx, now, tries...))
+	for _, t := range forgiven {
+		e.settled(ctx, 1, e.limiter.Forgive(ctx, t.TenantID, now, t.Buckets[0]))
 	}
 }
 
-func (e *Engine) settle(ctx context.Context, f refund) {
-	var err error
-	if f.forgives {
-		err = e.limiter.Forgive(ctx, f.tenantID, f.at, f.buckets[0])
-	} else {
-		err = e.limiter.Refund(ctx, f.tenantID, f.at, f.buckets...)
-	}
+// settled notes that some couldn't be given back.
+func (e *Engine) settled(ctx context.Context, tries int, err error) {
 	if err != nil {
-		e.refunds.dropped.Inc()
-		e.log.WarnContext(ctx, "a right try stays counted", "tenant_id", f.tenantID, "err", err)
+		e.refunds.dropped.Add(float64(tries))
+		e.log.WarnContext(ctx, "right tries stay counted", "tries", tries, "err", err)
 	}
 }

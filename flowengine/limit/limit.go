@@ -23,6 +23,12 @@ type Bucket struct {
 	By      string          // who makes the failed tries about Key, such as an IP address
 }
 
+// Try is one that was taken from buckets of a tenant.
+type Try struct {
+	TenantID string
+	Buckets  []Bucket
+}
+
 // LockoutKey is the key that failed tries about a subject are counted under:
 // hashed, because a stranger is counted by what they called themselves.
 func LockoutKey(subject string) string {
@@ -44,8 +50,9 @@ type Limiter interface {
 	// and retry_after_seconds. locked says that this try, should it stay failed,
 	// is one that locks out.
 	Take(ctx context.Context, tenantID string, now time.Time, buckets ...Bucket) (locked bool, err error)
-	// Refund gives back one try that Take has taken.
-	Refund(ctx context.Context, tenantID string, now time.Time, buckets ...Bucket) error
+	// Refund gives back tries that Take has taken. An error may leave some of
+	// them taken.
+	Refund(ctx context.Context, now time.Time, tries ...Try) error
 	// Forgive forgets the failed tries about b.Key that b.By has made.
 	Forgive(ctx context.Context, tenantID string, now time.Time, b Bucket) error
 	// Unlock forgets all failed tries about a key, whoever has made them.

@@ -99,7 +99,9 @@ func TestStatements(t *testing.T) {
 	}{
 		{"a try", func() error { return taken(l.Take(t.Context(), "t", now, three...)) }, 1},
 		{"a refused one", func() error { return taken(l.Take(t.Context(), "t", now, three...)) }, 2},
-		{"a refund", func() error { return l.Refund(t.Context(), "t", now, three...) }, 1},
+		{"refunds: each bucket, BEGIN and COMMIT", func() error {
+			return l.Refund(t.Context(), now, limit.Try{TenantID: "t", Buckets: three}, limit.Try{TenantID: "u", Buckets: three[:1]})
+		}, 6},
 		{"a try that may lock out", func() error { return taken(l.Take(t.Context(), "t", now, locking...)) }, 1},
 		{"one that locks out", func() error { return taken(l.Take(t.Context(), "t", now, locking...)) }, 1},
 		{"one while locked out", func() error { return taken(l.Take(t.Context(), "t", now, locking...)) }, 3},
@@ -154,7 +156,7 @@ func TestOutage(t *testing.T) {
 	refused := func(t *testing.T, l limit.Limiter) {
 		t.Helper()
 		for what, err := range map[string]error{
-			"Take": taken(l.Take(t.Context(), "t", time.Now(), b)), "Refund": l.Refund(t.Context(), "t", time.Now(), b),
+			"Take": taken(l.Take(t.Context(), "t", time.Now(), b)), "Refund": l.Refund(t.Context(), time.Now(), limit.Try{TenantID: "t", Buckets: []limit.Bucket{b}}),
 		} {
 			if e := tenant.AsError(err); e.Reason != tenant.ErrUnavailable.Reason || e.RetryAfter() != time.Second {
 				t.Errorf("%s: %v", what, err)

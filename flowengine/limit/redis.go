@@ -171,12 +171,17 @@ func (l redisLimiter) Take(ctx context.Context, tenantID string, now time.Time, 
 	return value == 1, nil
 }
 
-func (l redisLimiter) Refund(ctx context.Context, tenantID string, now time.Time, buckets ...Bucket) error {
-	cs, lk, err := split(buckets)
-	if err == nil && (len(cs) > 0 || lk != nil) {
-		_, _, err = l.run(ctx, refundScript, tenantID, now, cs, lk)
+func (l redisLimiter) Refund(ctx context.Context, now time.Time, tries ...Try) error {
+	for _, t := range tries {
+		cs, lk, err := split(t.Buckets)
+		if err == nil && (len(cs) > 0 || lk != nil) {
+			_, _, err = l.run(ctx, refundScript, t.TenantID, now, cs, lk)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 func (l redisLimiter) Forgive(ctx context.Context, tenantID string, now time.Time, b Bucket) error {

@@ -3,6 +3,7 @@ package limit
 import (
 	"cmp"
 	"context"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -19,12 +20,16 @@ import (
 // the disk.
 func SQL(db Database) Limiter { return sqlLimiter{db} }
 
-// Database runs one statement, with the parameters ?1, ?2 and so on, as a
-// transaction of its own, and calls row for every row that it returns. The same
-// text comes again and again. Its errors are a [tenant.Error] when it can't be
-// reached.
+// Database runs statements, with the parameters ?1, ?2 and so on, of which the
+// same text comes again and again. Its errors are a [tenant.Error] when it can't
+// be reached.
 type Database interface {
+	// Hot runs one statement as a transaction of its own, and calls row for
+	// every row that it returns.
 	Hot(ctx context.Context, text string, row func(scan func(dest ...any) error) error, args ...any) error
+	// HotEach runs one statement with each of several arguments, in order, in
+	// one transaction.
+	HotEach(ctx context.Context, text string, args [][]any) error
 }
 
 type sqlLimiter struct{ db Database }
@@ -129,22 +134,35 @@ func (l sqlLimiter) refuse(ctx context.Context, tenantID string, now time.Time, 
 	return limited(now, retryAt)
 }
 
-func (l sqlLimiter) Refund(ctx context.Context, tenantID string, now time.Time, buckets ...Bucket) error {
-	cs, lk, err := split(buckets)
-	if err != nil {
-		return err
-	}
-	at := now.UnixMicro()
-	if len(cs) > 0 {
-		entries := make([]entry, len(cs))
-		for i, c := range cs {
-			entries[i] = entry{c.key, -c.increment, math.MaxInt64, false}
+func (l sqlLimiter) Refund(ctx context.Context, now time.Time, tries ...Try) error {
+	type bucket struct{ tenantID, key string }
+	back := map[bucket]int64{}
+	for _, t := range tries {
+		cs, lk, err := split(t.Buckets)
+		if err == nil {
+			err = l.unpay(ctx, t.TenantID, now.UnixMicro(), lk, lk.keys())
 		}
-		if _, err = l.move(ctx, tenantID, at, entries, nil); err != nil {
+		if err != nil {
 			return err
 		}
+		for _, c := range cs {
+			back[bucket{t.TenantID, c.key}] += c.increment
+		}
 	}
-	return l.unpay(ctx, tenantID, at, lk, lk.keys())
+	if len(back) == 0 {
+		return nil
+	}
+	rows := make([][]any, 0, len(back))
+	for _, b := range slices.SortedFunc(maps.Keys(back), func(a, b bucket) int { // one order of locking rows
+		return cmp.Or(cmp.Compare(a.tenantID, b.tenantID), cmp.Compare(a.key, b.key))
+	}) {
+		rows = append(rows, []any{b.tenantID, b.key, back[b]})
+	}
+	// A bucket that is full already gets nothing by it: its TAT is in the past.
+	if err := l.db.HotEach(ctx, `UPDATE rate_bucket SET tat = tat - ?3 WHERE tenant_id = ?1 AND bucket = ?2`, rows); err != nil {
+		return unavailable(ctx, err)
+	}
+	return nil
 }
 
 // unpay takes a failed try back from the keys that have counted it, and the

@@ -81,8 +81,11 @@ func (o *overLimits) Take(ctx context.Context, tenantID string, now time.Time, b
 	return o.Limiter.Take(ctx, tenantID, now, o.by.of(buckets)...)
 }
 
-func (o *overLimits) Refund(ctx context.Context, tenantID string, now time.Time, buckets ...limit.Bucket) error {
-	return o.Limiter.Refund(ctx, tenantID, now, o.by.of(buckets)...)
+func (o *overLimits) Refund(ctx context.Context, now time.Time, tries ...limit.Try) error {
+	for i, t := range tries {
+		tries[i].Buckets = o.by.of(t.Buckets)
+	}
+	return o.Limiter.Refund(ctx, now, tries...)
 }
 
 func (l *transcriptLimits) of(buckets []limit.Bucket) []limit.Bucket {

@@ -51,6 +51,9 @@ func bucket(key string, burst, period int) limit.Bucket {
 	return limit.Bucket{Key: key, Rate: tenant.Rate{Burst: burst, PeriodSeconds: period}}
 }
 
+// try is one of tenant t.
+func try(bs ...limit.Bucket) limit.Try { return limit.Try{TenantID: "t", Buckets: bs} }
+
 // count says how many of n tries are let in. Anything but a refusal fails.
 func count(t *testing.T, l limit.Limiter, tenantID string, now time.Time, n int, bs ...limit.Bucket) int {
 	t.Helper()
@@ -169,7 +172,7 @@ func unlimited(t *testing.T, open Open) {
 		if _, err := l.Take(gone, "t", epoch, bs...); err != nil {
 			t.Errorf("Take: %v", err)
 		}
-		if err := l.Refund(gone, "t", epoch, bs...); err != nil {
+		if err := l.Refund(gone, epoch, try(bs...)); err != nil {
 			t.Errorf("Refund: %v", err)
 		}
 	}
@@ -180,7 +183,7 @@ func refund(t *testing.T, open Open) {
 	l, a, b := open(), bucket("a", 3, 60), bucket("b", 4, 60)
 	give := func(bs ...limit.Bucket) {
 		t.Helper()
-		if err := l.Refund(t.Context(), "t", epoch, bs...); err != nil {
+		if err := l.Refund(t.Context(), epoch, try(bs...)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -194,6 +197,14 @@ func refund(t *testing.T, open Open) {
 		give(b)
 	}
 	expect(t, "too much was given back", count(t, l, "t", epoch, 9, b), 4)
+
+	expect(t, "another tenant", count(t, l, "u", epoch, 9, a), 3)
+	if err := l.Refund(t.Context(), epoch, try(a, b), limit.Try{TenantID: "u", Buckets: []limit.Bucket{a}}, try(a)); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "of three tries, two", count(t, l, "t", epoch, 9, a), 2)
+	expect(t, "one", count(t, l, "t", epoch, 9, b), 1)
+	expect(t, "the other tenant's", count(t, l, "u", epoch, 9, a), 1)
 }
 
 func allOrNothing(t *testing.T, open Open) {

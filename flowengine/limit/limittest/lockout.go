@@ -231,7 +231,7 @@ func lockRefund(t *testing.T, open Open) {
 			if looked, _, _ := fail(t, l, epoch, b); !looked {
 				t.Fatal("a right try counts")
 			}
-			give(t, l.Refund(t.Context(), "t", epoch, b))
+			give(t, l.Refund(t.Context(), epoch, try(b)))
 		}
 		if got := tries(t, l, epoch, 9, b); got != 3 {
 			t.Errorf("%d were looked at, want 3", got)
@@ -251,7 +251,7 @@ func refundOfLocking(t *testing.T, open Open) {
 		if looked, _, _ := fail(t, l, epoch, b); looked {
 			t.Fatal("another one is looked at meanwhile")
 		}
-		give(t, l.Refund(t.Context(), "t", epoch, b))
+		give(t, l.Refund(t.Context(), epoch, try(b)))
 		if looked, locks, _ := fail(t, l, epoch, b); !looked || !locks {
 			t.Error("it was right, and the lockout goes on")
 		}
@@ -260,11 +260,11 @@ func refundOfLocking(t *testing.T, open Open) {
 
 func refundOfNothing(t *testing.T, open Open) {
 	l, b := open(), about("u", "ip", rules(3))
-	give(t, l.Refund(t.Context(), "t", epoch, b))
+	give(t, l.Refund(t.Context(), epoch, try(b)))
 	give(t, l.Forgive(t.Context(), "t", epoch, b))
 	tries(t, l, epoch, 1, b)
 	for range 5 {
-		give(t, l.Refund(t.Context(), "t", epoch, b))
+		give(t, l.Refund(t.Context(), epoch, try(b)))
 	}
 	if got := tries(t, l, epoch, 9, b); got != 3 {
 		t.Errorf("%d were looked at, want 3", got)
@@ -341,7 +341,7 @@ func besideRate(t *testing.T, open Open) {
 	if got := tries(t, l, epoch, 9, b); got != 1 {
 		t.Errorf("%d more were looked at, want 1", got)
 	}
-	give(t, l.Refund(t.Context(), "t", epoch, rate, b))
+	give(t, l.Refund(t.Context(), epoch, try(rate, b)))
 	if locked, err := l.Take(t.Context(), "t", epoch, rate, b); err != nil || !locked {
 		t.Errorf("after a refund of both: %v %v", locked, err)
 	}
@@ -357,7 +357,7 @@ func lockOff(t *testing.T, open Open) {
 			t.Fatal(locked, err)
 		}
 	}
-	give(t, l.Refund(gone, "t", epoch, b))
+	give(t, l.Refund(gone, epoch, try(b)))
 	give(t, l.Forgive(gone, "t", epoch, b))
 }
 
