@@ -2,6 +2,7 @@ package flowengine
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/usher-id/usher/flowengine/deliver"
@@ -34,7 +35,7 @@ func (e *Engine) apply(m *move, c *tenant.Commit) (made secrets, err error) {
 			c.UseCodes = append(c.UseCodes, f.Code)
 		case flow.Open:
 			if s := m.world.session; s != nil && m.run.Flow.Type == tenant.Reauth {
-				c.Renewed, m.run.SessionID = s.ID, s.ID
+				c.Renewed, m.run.SessionID = &tenant.Renewal{SessionID: s.ID, AMR: joined(s.AMR, f.AMR)}, s.ID
 				continue
 			}
 			made.session = m.open(f)
@@ -42,7 +43,7 @@ func (e *Engine) apply(m *move, c *tenant.Commit) (made secrets, err error) {
 			m.run.SessionID = made.session.ID
 		case flow.Resume:
 			if m.run.SessionID = f.Session; f.Renewed {
-				c.Renewed = f.Session
+				c.Renewed = &tenant.Renewal{SessionID: f.Session, AMR: f.AMR} // which the session's were joined to
 			}
 		case flow.EndOthers:
 			c.RevokeSessions = true
@@ -58,6 +59,17 @@ func (e *Engine) apply(m *move, c *tenant.Commit) (made secrets, err error) {
 		}
 	}
 	return made, nil
+}
+
+// joined is what was proved before and now, each once.
+func joined(before, now []string) []string {
+	all := slices.Clone(before)
+	for _, method := range now {
+		if !slices.Contains(all, method) {
+			all = append(all, method)
+		}
+	}
+	return all
 }
 
 const (

@@ -106,7 +106,8 @@ func (m *move) happened(c *tenant.Commit) []hook.Event {
 	if c.Session != nil {
 		add(tenant.HookUserAuthenticated, map[string]any{"session": session})
 	}
-	if c.Renewed != "" {
+	if c.Renewed != nil {
+		session["amr"] = c.Renewed.AMR
 		add(tenant.HookUserReauthenticated, map[string]any{"session": session})
 	}
 	return events

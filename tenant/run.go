@@ -108,7 +108,7 @@ type Commit struct {
 	Verified       []Claim         // claims of Run.UserID that are verified from now on
 	Attributes     *UserAttributes // of Run.UserID, replaced
 	Session        *Session
-	Renewed        string   // the id of a session whose user has proved themselves again, by Run.Factors
+	Renewed        *Renewal
 	Remove         []string // types of authenticators that Run.UserID loses
 	RevokeSessions bool     // all of Run.UserID's end, but Run.SessionID
 	Promotes       bool     // Run.UserID is anonymous no longer; ErrFlowConflict when they weren't

@@ -23,6 +23,12 @@ type Session struct {
 	Unused bool // the run that opened it waits for its first use; as SessionByToken reads it
 }
 
+// Renewal is of a session whose user has proved themselves again.
+type Renewal struct {
+	SessionID string
+	AMR       []string // all that the session stands on now
+}
+
 // Live says whether the session still proves anything at a time.
 func (s *Session) Live(at time.Time) bool {
 	return s.RevokedAt.IsZero() && at.Before(s.ExpiresAt) && at.Before(s.IdleExpiresAt)

@@ -131,3 +131,26 @@ func TestPlainHTTPInDevelopment(t *testing.T) {
 	a = h.do(request{method: "GET", host: "acme.test", path: "/session", headers: map[string]string{"Cookie": "usher_session=" + c.Value}})
 	a.refuses(401, "Unauthenticated")
 }
+
+// Who proves themselves again keeps what they had proved before.
+func TestRenewalAddsToAMR(t *testing.T) {
+	onBoth(t, func(h *house) {
+		x := h.tenant("acme", byCode)
+		h.verified(x, h.user(x, "correct horse", "email:a@example.com"))
+		a := h.begin(x, "login", obj{"input": obj{"identification": "email", "login_id": "a@example.com", "authentication": "primary_oob_otp_email"}}).asks("authenticate")
+		a = h.post(x, a.token(), obj{"code": h.code(x)}).asks("finished")
+		h.amr(x, a, "otp")
+
+		h.wait(time.Minute)
+		again := h.as(x, "__Host-usher_session="+a.cookies["__Host-usher_session"].Value, "/authentication_flows", obj{"type": "reauth", "input": authenticate("correct horse")}).asks("finished")
+		if again.cookies["__Host-usher_session"] != nil {
+			t.Error("another session opens")
+		}
+		h.amr(x, a, "otp", "pwd")
+		at, err := time.Parse(time.RFC3339, h.session(x, a.cookies["__Host-usher_session"].Value, 200).str("session", "authenticated_at"))
+		must(t, err)
+		if ago := h.now().Sub(at); ago > 30*time.Second {
+			t.Errorf("proved anew %v ago, want now", ago)
+		}
+	})
+}

@@ -121,8 +121,8 @@ func (w *write) session(c *tenant.Commit) {
 	if c.RevokeSessions {
 		w.do(endSessions, now, c.Run.TenantID, c.Run.UserID, c.Run.SessionID)
 	}
-	if c.Renewed != "" {
-		w.do(renewSession, now, words(c.Run.Factors), c.Run.TenantID, c.Renewed)
+	if r := c.Renewed; r != nil {
+		w.do(renewSession, now, words(r.AMR), c.Run.TenantID, r.SessionID)
 	}
 	if n := c.Session; n != nil {
 		w.do(insertSession, n.TenantID, n.ID, n.TokenHash, n.UserID, n.RunID, words(n.AMR), ms(n.AuthenticatedAt),
