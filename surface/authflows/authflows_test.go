@@ -31,7 +31,7 @@ func TestStatuses(t *testing.T) {
 		}
 		h.input("acme", token, fails)
 		h.stands("acme", id, key, "pending")
-		h.wait(time.Minute)
+		h.Wait(time.Minute)
 		h.input("acme", token, proves).ok()
 		a = h.stands("acme", id, key, "finished")
 		if fmt.Sprint(a.at("summary", "factor_names")) != "[pwd]" || a.str("summary", "plan_name") != "default" || a.str("summary", "title") != "Log in" {
@@ -47,18 +47,18 @@ func TestStatuses(t *testing.T) {
 		used := h.get("acme", "?limit=1", key).ok().str("summaries", 0, "id")
 		count := func(want ...string) {
 			t.Helper()
-			h.counted()
+			h.Counted()
 			h.session("acme", session).ok()
-			if got := h.counted(); !slices.Equal(got, want) {
+			if got := h.Counted(); !slices.Equal(got, want) {
 				t.Errorf("a check of the session cost %v, want %v", got, want)
 			}
 		}
 		h.stands("acme", used, key, "finished")
-		h.wait(time.Second)
+		h.Wait(time.Second)
 		count("session_check", "run_complete")
 		h.stands("acme", used, key, "complete")
 		count("session_check")
-		h.wait(2 * time.Minute)
+		h.Wait(2 * time.Minute)
 		count("session_check", "session_touch")
 		h.stands("acme", used, key, "complete")
 		h.stands("acme", id, key, "finished") // its own session was never used
@@ -68,7 +68,7 @@ func TestStatuses(t *testing.T) {
 		h.stands("acme", cancelled, key, "cancelled")
 
 		expired, _ := h.begin("acme")
-		_, err := h.store.Purge(context.Background(), h.now().Add(24*time.Hour), 100)
+		_, err := h.Store.Purge(context.Background(), h.Now().Add(24*time.Hour), 100)
 		must(t, err)
 		h.stands("acme", expired, key, "cancelled")
 		h.stands("acme", used, key, "complete")
@@ -92,10 +92,10 @@ func TestSessionHoldsWhenItsRunCannotBeCompleted(t *testing.T) {
 
 // breaks changes the database behind everybody's back.
 func (h *house) breaks(statements ...string) {
-	h.t.Helper()
+	h.T.Helper()
 	for _, s := range statements {
-		_, err := h.store.DB().ExecContext(context.Background(), s)
-		must(h.t, err)
+		_, err := h.Store.DB().ExecContext(context.Background(), s)
+		must(h.T, err)
 	}
 }
 
@@ -120,7 +120,7 @@ func TestCancel(t *testing.T) {
 
 		// Audited, once, by whom.
 		acme := h.tenant("acme")
-		log, err := h.store.AuditLog(context.Background(), acme.ID, tenant.AuditFilter{Action: "flow_run.cancel"}, tenant.Page{Limit: 10})
+		log, err := h.Store.AuditLog(context.Background(), acme.ID, tenant.AuditFilter{Action: "flow_run.cancel"}, tenant.Page{Limit: 10})
 		must(t, err)
 		if len(log) != 1 || log[0].RunID != id || log[0].ActorKind != tenant.ActorKey || log[0].IP != "127.0.0.1" || log[0].Category != tenant.AuditAdmin || log[0].Seq == 0 {
 			t.Errorf("%+v", log)
@@ -143,11 +143,11 @@ func TestTimeline(t *testing.T) {
 		a := h.flow("acme", "", obj{"type": "login", "session": "token"}).ok()
 		id := a.str("result", "id")
 		other, _ := h.begin("acme", ada)
-		h.wait(time.Second)
+		h.Wait(time.Second)
 		token := h.input("acme", a.str("result", "state_token"), ada).ok().str("result", "state_token")
-		h.wait(time.Second)
+		h.Wait(time.Second)
 		h.input("acme", token, fails)
-		h.wait(time.Second)
+		h.Wait(time.Second)
 		a = h.input("acme", token, proves).ok()
 		h.session("acme", a.str("result", "action", "data", "session_token")).ok()
 
@@ -180,7 +180,7 @@ func TestTimeline(t *testing.T) {
 		timeline(other, "accepted step=identify method=email", "cancelled")
 		expired, _ := h.begin("acme")
 		timeline(expired)
-		_, err := h.store.Purge(context.Background(), h.now().Add(24*time.Hour), 100)
+		_, err := h.Store.Purge(context.Background(), h.Now().Add(24*time.Hour), 100)
 		must(t, err)
 		timeline(expired, "expired")
 	})
@@ -236,7 +236,7 @@ func TestIDs(t *testing.T) {
 		}
 
 		// A session's id is its UUID written differently; so is a user's.
-		list, err := h.store.Sessions(context.Background(), acme.ID, tenant.SessionFilter{}, tenant.Page{Limit: 10})
+		list, err := h.Store.Sessions(context.Background(), acme.ID, tenant.SessionFilter{}, tenant.Page{Limit: 10})
 		must(t, err)
 		id, err := tenant.ParsePFID(elsewhere.str("summary", "session_id"))
 		must(t, err)
@@ -274,7 +274,7 @@ func TestList(t *testing.T) {
 		var all []string // the newest first
 		keep := func(id string, _ string) {
 			all = slices.Insert(all, 0, id)
-			h.wait(time.Millisecond)
+			h.Wait(time.Millisecond)
 		}
 		keep(h.signUp("acme"))
 		for range 4 {
@@ -368,7 +368,7 @@ func TestCodes(t *testing.T) {
 		viewer, editor := h.key("acme", tenant.Viewer), h.key("acme", tenant.Support)
 		_, session := h.signUp("acme")
 		id, _ := h.begin("acme")
-		missing := tenant.PFID{At: h.now().UnixMilli(), Partition: h.tenant("acme").Partition}.String()
+		missing := tenant.PFID{At: h.Now().UnixMilli(), Partition: h.tenant("acme").Partition}.String()
 		device := h.get("acme", "/"+id, viewer).str("summary", "device_id")
 
 		h.get("acme", "?nothing=1", viewer).refuses(400, "bad_request")

@@ -94,19 +94,19 @@ func TestSeed(t *testing.T) {
 			a := h.get("acme", "/"+id, key).ok()
 			var record obj
 			raw, err := json.Marshal(a.at("summary"))
-			must(h.t, err)
-			must(h.t, json.Unmarshal(raw, &record))
+			must(h.T, err)
+			must(h.T, json.Unmarshal(raw, &record))
 			if len(record) != len(s.keys) || len(a.body) != 2 || a.str("status") != "success" {
-				h.t.Errorf("%s", a.raw)
+				h.T.Errorf("%s", a.raw)
 			}
 			for _, k := range s.keys {
 				v, there := record[k]
 				if !there || !fits(s, k, v) {
-					h.t.Errorf("%s is %v, of %s", k, v, a.raw)
+					h.T.Errorf("%s is %v, of %s", k, v, a.raw)
 				}
 			}
 			if len(s.statuses) == 0 || !slices.Contains(s.statuses, a.str("summary", "status")) || a.str("summary", "type") != "authflow" || a.str("summary", "id") != id {
-				h.t.Errorf("%s", a.raw)
+				h.T.Errorf("%s", a.raw)
 			}
 		}
 	})

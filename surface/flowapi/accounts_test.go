@@ -14,7 +14,7 @@ import (
 
 // as sends the request of somebody with cookies.
 func (h *house) as(x *tenant.Tenant, cookies, path string, body obj) answer {
-	h.t.Helper()
+	h.T.Helper()
 	return h.do(request{host: x.Hosts[0], path: path, body: body, headers: map[string]string{"Cookie": cookies}})
 }
 
@@ -24,13 +24,13 @@ func signedInBy(token string) string { return "__Host-usher_session=" + token }
 // and replaces the session.
 func TestAnonymousUsersArePromoted(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", func(c *tenant.Config) { c.Identifications.Enabled = []string{"email", "anonymous"} })
-		h.user(x, "correct horse", "email:taken@example.com")
+		x := h.Tenant("acme", func(c *tenant.Config) { c.Identifications.Enabled = []string{"email", "anonymous"} })
+		h.User(x, "correct horse", "email:taken@example.com")
 		start := h.begin(x, "signup", obj{"input": obj{"identification": "anonymous"}}).asks("finished")
 		guest := start.cookies["__Host-usher_session"].Value
 		who := h.session(x, guest, 200)
 		if who.at("user", "anonymous") != true || len(who.at("session", "amr").([]any)) != 0 {
-			h.t.Errorf("the guest: %s", who.raw)
+			h.T.Errorf("the guest: %s", who.raw)
 		}
 		promote := func(cookies string, inputs ...obj) answer {
 			return h.as(x, cookies, "/authentication_flows", obj{"type": "promote", "batch_input": inputs})
@@ -46,7 +46,7 @@ func TestAnonymousUsersArePromoted(t *testing.T) {
 		full := input(signedInBy(guest), a).asks("finished").cookies["__Host-usher_session"].Value
 		now := h.session(x, full, 200)
 		if now.str("user", "id") != who.str("user", "id") || now.at("user", "anonymous") != false || now.at("session", "amr", 0) != "pwd" {
-			h.t.Errorf("promoted: %s", now.raw)
+			h.T.Errorf("promoted: %s", now.raw)
 		}
 		h.session(x, guest, 401)
 		input(signedInBy(full), b).refuses(403, "AuthenticationFlowNotAllowed") // once is enough
@@ -59,71 +59,71 @@ func TestAnonymousUsersArePromoted(t *testing.T) {
 // Going on with a session opens no other; a further proof renews it.
 func TestSelectedSessionsGoOn(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", func(c *tenant.Config) { c.Identifications.Enabled = []string{"email", "select_account"} })
-		u := h.user(x, "correct horse", "email:jonathan@example.com")
-		h.user(x, "correct horse", "email:other@example.com")
+		x := h.Tenant("acme", func(c *tenant.Config) { c.Identifications.Enabled = []string{"email", "select_account"} })
+		u := h.User(x, "correct horse", "email:jonathan@example.com")
+		h.User(x, "correct horse", "email:other@example.com")
 		token := h.signIn(x, "jonathan@example.com", "correct horse")
 		before := h.session(x, token, 200)
-		h.wait(time.Hour)
+		h.Wait(time.Hour)
 		pick := obj{"type": "login", "input": obj{"identification": "select_account"}}
 		h.as(x, "", "/authentication_flows", pick).refuses(400, "ValidationFailed")
 		h.as(x, signedInBy(token+"x"), "/authentication_flows", pick).refuses(400, "ValidationFailed")
 		shown := h.as(x, signedInBy(token), "/authentication_flows", obj{"type": "login"}).asks("identify")
 		if shown.at("result", "action", "data", "options", 1, "masked_display_name") != "jona****@example.com" {
-			h.t.Errorf("offered: %s", shown.raw)
+			h.T.Errorf("offered: %s", shown.raw)
 		}
 		if again := h.as(x, signedInBy(token), "/authentication_flows/states", obj{"state_token": shown.token()}); again.raw != shown.raw {
-			h.t.Errorf("asked again: %s", again.raw)
+			h.T.Errorf("asked again: %s", again.raw)
 		}
 		done := h.as(x, signedInBy(token), "/authentication_flows", pick).asks("finished")
 		if done.cookies["__Host-usher_session"] != nil || len(done.at("result", "action", "data").(obj)) != 0 {
-			h.t.Errorf("another session: %s", done.raw)
+			h.T.Errorf("another session: %s", done.raw)
 		}
 		after := h.session(x, token, 200)
 		if after.str("session", "authenticated_at") != before.str("session", "authenticated_at") {
-			h.t.Error("nothing was proved, and the session is renewed")
+			h.T.Error("nothing was proved, and the session is renewed")
 		}
-		run, err := h.store.Run(context.Background(), x.ID, done.str("result", "id"))
-		must(h.t, err)
+		run, err := h.Store.Run(context.Background(), x.ID, done.str("result", "id"))
+		must(h.T, err)
 		if run.SessionID != before.str("session", "id") || run.UserID != u.ID {
-			h.t.Errorf("the run: %+v", run)
+			h.T.Errorf("the run: %+v", run)
 		}
-		list, err := h.store.Sessions(context.Background(), x.ID, tenant.SessionFilter{UserID: u.ID}, tenant.Page{Limit: 10})
-		must(h.t, err)
+		list, err := h.Store.Sessions(context.Background(), x.ID, tenant.SessionFilter{UserID: u.ID}, tenant.Page{Limit: 10})
+		must(h.T, err)
 		if len(list) != 1 {
-			h.t.Errorf("%d sessions", len(list))
+			h.T.Errorf("%d sessions", len(list))
 		}
 
 		// With a second factor to prove, the proof renews it; without the session it is worth nothing.
-		r := &reading{h: h, t: h.t, x: x}
+		r := &reading{h: h, t: h.T, x: x}
 		r.has(u, "secondary_totp", "JBSWY3DPEHPK3PXP")
 		a := h.as(x, signedInBy(token), "/authentication_flows", pick).asks("authenticate")
 		code := func(cookies string) answer {
-			in := obj{"authentication": "secondary_totp", "code": totpCode("JBSWY3DPEHPK3PXP", h.now())}
+			in := obj{"authentication": "secondary_totp", "code": totpCode("JBSWY3DPEHPK3PXP", h.Now())}
 			return h.as(x, cookies, "/authentication_flows/states/input", obj{"state_token": a.token(), "input": in})
 		}
 		code("").refuses(403, "AuthenticationFlowNotAllowed")
 		code(signedInBy(h.signIn(x, "other@example.com", "correct horse"))).refuses(403, "AuthenticationFlowNotAllowed")
-		h.wait(time.Minute)
+		h.Wait(time.Minute)
 		code(signedInBy(token)).asks("finished")
 		after = h.session(x, token, 200)
 		if after.str("session", "authenticated_at") == before.str("session", "authenticated_at") || after.str("session", "acr") != "urn:usher:aal2" {
-			h.t.Errorf("not renewed: %s", after.raw)
+			h.T.Errorf("not renewed: %s", after.raw)
 		}
 	})
 }
 
 func TestOtherSessionsAreEnded(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", func(c *tenant.Config) {
+		x := h.Tenant("acme", func(c *tenant.Config) {
 			c.Flows.LoginFlows = []tenant.Flow{{Name: "one", Steps: []tenant.Step{
 				{Type: "identify", OneOf: []tenant.Branch{{Identification: "email"}, {Identification: "select_account"}}},
 				{Type: "authenticate", OneOf: []tenant.Branch{{Authentication: "primary_password"}}},
 				{Type: "terminate_other_sessions"},
 			}}}
 		})
-		h.user(x, "correct horse", "email:a@example.com")
-		h.user(x, "correct horse", "email:b@example.com")
+		h.User(x, "correct horse", "email:a@example.com")
+		h.User(x, "correct horse", "email:b@example.com")
 		bystander := h.signIn(x, "b@example.com", "correct horse")
 		in := func(cookies string, inputs ...obj) answer {
 			return h.as(x, cookies, "/authentication_flows", obj{"type": "login", "name": "one", "session": "token", "batch_input": inputs})
@@ -149,24 +149,24 @@ func TestOtherSessionsAreEnded(t *testing.T) {
 // way, and once an admin says so.
 func TestRememberedDevicesAreForgotten(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", func(c *tenant.Config) { c.Recovery.RevokeSessions = false })
-		u := h.user(x, "correct horse 1", "email:a@example.com")
-		r := &reading{h: h, t: h.t, x: x}
+		x := h.Tenant("acme", func(c *tenant.Config) { c.Recovery.RevokeSessions = false })
+		u := h.User(x, "correct horse 1", "email:a@example.com")
+		r := &reading{h: h, t: h.T, x: x}
 		r.has(u, "secondary_totp", "JBSWY3DPEHPK3PXP")
-		verbs := &admin.Service{Store: h.store, Master: h.master, Now: h.now}
+		verbs := &admin.Service{Store: h.Store, Master: h.Master, Now: h.Now}
 		by := admin.Actor{Kind: tenant.ActorCLI}
 		password, cookie := "correct horse 1", ""
 		login := func() answer {
 			return h.as(x, cookie, "/authentication_flows", obj{"type": "login", "batch_input": []obj{identify("a@example.com"), authenticate(password)}})
 		}
 		remember := func() {
-			h.t.Helper()
-			h.wait(time.Minute)
+			h.T.Helper()
+			h.Wait(time.Minute)
 			a := login().asks("authenticate")
-			b := h.post(x, a.token(), obj{"authentication": "secondary_totp", "code": totpCode("JBSWY3DPEHPK3PXP", h.now()), "request_device_token": true}).asks("finished")
+			b := h.post(x, a.token(), obj{"authentication": "secondary_totp", "code": totpCode("JBSWY3DPEHPK3PXP", h.Now()), "request_device_token": true}).asks("finished")
 			c := b.cookies["__Host-usher_device_token"]
 			if c == nil || !c.HttpOnly || !c.Secure {
-				h.t.Fatalf("the cookie: %+v", c)
+				h.T.Fatalf("the cookie: %+v", c)
 			}
 			cookie = c.Name + "=" + c.Value
 			login().asks("finished")
@@ -181,10 +181,10 @@ func TestRememberedDevicesAreForgotten(t *testing.T) {
 
 		remember()
 		_, err := verbs.RequirePasswordChange(context.Background(), by, "acme", u.ID)
-		must(h.t, err)
+		must(h.T, err)
 		a = login().asks("change_password")
 		if a.at("result", "action", "data", "force_change_reason") != "no_longer_valid" {
-			h.t.Errorf("why: %s", a.raw)
+			h.T.Errorf("why: %s", a.raw)
 		}
 		h.post(x, a.token(), obj{"new_password": "correct horse 2"}).refuses(400, "PasswordPolicyViolated").because("/new_password", "history")
 		h.post(x, a.token(), obj{"new_password": "correct horse 3"}).asks("finished")
@@ -193,29 +193,29 @@ func TestRememberedDevicesAreForgotten(t *testing.T) {
 
 		remember()
 		_, n, err := verbs.RevokeDeviceTokens(context.Background(), by, "acme", u.ID)
-		must(h.t, err)
+		must(h.T, err)
 		if n != 1 {
-			h.t.Errorf("%d were revoked", n)
+			h.T.Errorf("%d were revoked", n)
 		}
 		login().asks("authenticate")
 	})
 }
 
 func (h *house) signInWith(a answer) string {
-	h.t.Helper()
+	h.T.Helper()
 	return a.asks("finished").cookies["__Host-usher_session"].Value
 }
 
 // What an unlucky user is shown leads an admin to what happened.
 func TestSupportCodesExplain(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x, other := h.tenant("acme"), h.tenant("other")
-		h.user(x, "correct horse", "email:a@example.com")
-		verbs := &admin.Service{Store: h.store, Master: h.master, Now: h.now}
+		x, other := h.Tenant("acme"), h.Tenant("other")
+		h.User(x, "correct horse", "email:a@example.com")
+		verbs := &admin.Service{Store: h.Store, Master: h.Master, Now: h.Now}
 		explain := func(slug, code string) []string {
-			h.t.Helper()
+			h.T.Helper()
 			e, err := verbs.ExplainSignIn(context.Background(), slug, code)
-			must(h.t, err)
+			must(h.T, err)
 			var out []string
 			for _, e := range e.Events {
 				out = append(out, strings.Join([]string{string(e.Outcome), e.Step, e.Method, string(e.Reason)}, " "))
@@ -224,29 +224,29 @@ func TestSupportCodesExplain(t *testing.T) {
 		}
 		a := h.begin(x, "login", nil).asks("identify")
 		b := h.post(x, a.token(), identify("a@example.com")).asks("authenticate")
-		h.wait(time.Second)
+		h.Wait(time.Second)
 		no := h.post(x, b.token(), authenticate("wrong")).refuses(401, "InvalidCredentials")
-		h.wait(time.Second)
+		h.Wait(time.Second)
 		h.post(x, b.token(), authenticate("correct horse")).asks("finished")
 		code := no.str("error", "info", "support_code")
 		want := []string{"accepted identify email ", "refused authenticate primary_password InvalidCredentials", "accepted authenticate primary_password ", "finished   "}
 		if got := explain("acme", code); !slices.Equal(got, want) {
-			h.t.Errorf("explained:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+			h.T.Errorf("explained:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 		if tenant.SupportCode(a.str("result", "id")) != code {
-			h.t.Errorf("the run %s has the code %s", a.str("result", "id"), code)
+			h.T.Errorf("the run %s has the code %s", a.str("result", "id"), code)
 		}
 		// Of a run that was refused at once there is still the refusal.
 		code = h.login(x, "a@example.com", "wrong", nil).refuses(401, "InvalidCredentials").str("error", "info", "support_code")
 		if got := explain("acme", code); !slices.Equal(got, []string{"refused authenticate primary_password InvalidCredentials"}) {
-			h.t.Errorf("refused at once: %v", got)
+			h.T.Errorf("refused at once: %v", got)
 		}
 		if _, err := verbs.ExplainSignIn(context.Background(), other.Slug, code); err == nil {
-			h.t.Error("another tenant's admin is told")
+			h.T.Error("another tenant's admin is told")
 		}
 		// What is the client's own mistake isn't bad luck.
 		if r := h.post(x, a.token(), obj{"identification": "email"}); r.at("error", "info", "support_code") != nil {
-			h.t.Errorf("a mistake: %s", r.raw)
+			h.T.Errorf("a mistake: %s", r.raw)
 		}
 	})
 }
@@ -254,14 +254,14 @@ func TestSupportCodesExplain(t *testing.T) {
 // A grace period ends for runs that began in it as for others.
 func TestGraceEnds(t *testing.T) {
 	h := build(t, testenv.SQLite(t))
-	end := h.now().Add(time.Hour).UTC().Truncate(time.Second)
-	x := h.tenant("acme", func(c *tenant.Config) {
+	end := h.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	x := h.Tenant("acme", func(c *tenant.Config) {
 		c.Authenticators.SecondaryMode, c.Authenticators.SecondaryGraceUntil = tenant.SecondaryRequired, end.Format(time.RFC3339)
 	})
-	h.user(x, "correct horse", "email:a@example.com")
+	h.User(x, "correct horse", "email:a@example.com")
 	h.login(x, "a@example.com", "correct horse", nil).asks("finished")
-	h.wait(59 * time.Minute)
+	h.Wait(59 * time.Minute)
 	a := h.begin(x, "login", obj{"input": identify("a@example.com")}).asks("authenticate")
-	h.wait(time.Minute)
+	h.Wait(time.Minute)
 	h.post(x, a.token(), authenticate("correct horse")).asks("create_authenticator")
 }

@@ -47,26 +47,26 @@ const projectUsers = `{"identifier": "email", "records": [
 func TestAuthgearProject(t *testing.T) {
 	onBoth(t, func(h *house) {
 		admins := h.admins()
-		ctx, cli := h.t.Context(), admin.Actor{Kind: tenant.ActorCLI, ID: "test"}
-		shop, moved := h.tenant("shop"), h.tenant("moved")
+		ctx, cli := h.T.Context(), admin.Actor{Kind: tenant.ActorCLI, ID: "test"}
+		shop, moved := h.Tenant("shop"), h.Tenant("moved")
 		for _, x := range []*tenant.Tenant{shop, moved} {
 			done, err := admins.Apply(ctx, cli, x.Slug, admin.Application{Format: admin.FormatAuthgear, Document: []byte(project)})
-			must(h.t, err)
+			must(h.T, err)
 			if len(done.Untranslated) != 1 || done.Untranslated[0].Pointer != "/id" {
-				h.t.Errorf("untranslated %v", done.Untranslated)
+				h.T.Errorf("untranslated %v", done.Untranslated)
 			}
 		}
 		h.importUsers(shop, admin.FormatAuthgear, strings.NewReader(fmt.Sprintf(projectUsers, h.bcrypt("old secret"), h.bcrypt("second secret"))))
 		var exported bytes.Buffer
 		_, err := admins.ExportUsers(ctx, cli, shop.Slug, &exported, true)
-		must(h.t, err)
+		must(h.T, err)
 		h.importUsers(moved, admin.FormatUsher, &exported)
-		h.eventually(func() bool { // the directory hears of the new version
+		h.Eventually(func() bool { // the directory hears of the new version
 			return h.begin(shop, "login", nil).at("result", "action", "data", "options", 2) != nil &&
 				h.begin(moved, "login", nil).at("result", "action", "data", "options", 2) != nil
 		})
 		for _, x := range []*tenant.Tenant{shop, moved} {
-			h.sub(x.Slug, func(*testing.T) { h.projectUsersLogIn(x) })
+			h.Sub(x.Slug, func(*testing.T) { h.projectUsersLogIn(x) })
 		}
 	})
 }
@@ -84,7 +84,7 @@ func (h *house) projectUsersLogIn(x *tenant.Tenant) {
 	h.post(x, second.token(), app(code)).asks("finished")
 	again := h.login(x, "totp@shop.example", "old secret", nil).asks("authenticate")
 	h.post(x, again.token(), app(code)).refuses(401, "InvalidCredentials")
-	h.wait(time.Minute)
+	h.Wait(time.Minute)
 	h.post(x, again.token(), app(h.totp("JBSWY3DPEHPK3PXP"))).asks("finished")
 	h.begin(x, "login", obj{"batch_input": []obj{{"identification": "username", "login_id": "Tess"}, authenticate("old secret")}}).asks("authenticate")
 
@@ -95,7 +95,7 @@ func (h *house) projectUsersLogIn(x *tenant.Tenant) {
 	} {
 		second := h.login(x, c.email, "old secret", nil).asks("authenticate")
 		if masked := second.str("result", "action", "data", "options", 0, "masked_display_name"); masked != c.masked {
-			h.t.Errorf("%s: offered %s", c.email, second.raw)
+			h.T.Errorf("%s: offered %s", c.email, second.raw)
 		}
 		sent := h.post(x, second.token(), obj{"authentication": c.method, "index": 0}).asks("authenticate")
 		h.post(x, sent.token(), obj{"code": "999999"}).refuses(401, "InvalidCredentials")
@@ -110,35 +110,35 @@ func (h *house) projectUsersLogIn(x *tenant.Tenant) {
 // admins is the admins' side of the house.
 func (h *house) admins() *admin.Service {
 	hasher := secret.NewHasher(secret.HasherOptions{})
-	h.t.Cleanup(hasher.Close)
-	return &admin.Service{Store: h.store, Master: h.master, Hasher: hasher, Now: h.now, Limiter: limit.SQL(h.store)}
+	h.T.Cleanup(hasher.Close)
+	return &admin.Service{Store: h.Store, Master: h.Master, Hasher: hasher, Now: h.Now, Limiter: limit.SQL(h.Store)}
 }
 
 func (h *house) importUsers(x *tenant.Tenant, format admin.Format, users io.Reader) {
-	h.t.Helper()
-	done, err := h.admins().ImportUsers(h.t.Context(), admin.Actor{Kind: tenant.ActorCLI, ID: "test"}, x.Slug, users, admin.Import{Format: format})
-	must(h.t, err)
+	h.T.Helper()
+	done, err := h.admins().ImportUsers(h.T.Context(), admin.Actor{Kind: tenant.ActorCLI, ID: "test"}, x.Slug, users, admin.Import{Format: format})
+	must(h.T, err)
 	if done.Summary.Inserted != done.Summary.Total || done.Summary.Total == 0 {
-		h.t.Fatalf("imported %+v", done)
+		h.T.Fatalf("imported %+v", done)
 	}
 }
 
 func (h *house) bcrypt(password string) string {
-	h.t.Helper()
+	h.T.Helper()
 	hasher := secret.NewHasher(secret.HasherOptions{})
 	defer hasher.Close()
-	hash, err := hasher.Hash(h.t.Context(), tenant.PasswordHashing{Algorithm: "bcrypt", BcryptCost: 10}, password)
-	must(h.t, err)
+	hash, err := hasher.Hash(h.T.Context(), tenant.PasswordHashing{Algorithm: "bcrypt", BcryptCost: 10}, password)
+	must(h.T, err)
 	return hash
 }
 
 // totp is what an authenticator app shows now (RFC 6238).
 func (h *house) totp(key string) string {
-	h.t.Helper()
+	h.T.Helper()
 	raw, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(key)
-	must(h.t, err)
+	must(h.T, err)
 	mac := hmac.New(sha1.New, raw)
-	must(h.t, binary.Write(mac, binary.BigEndian, h.now().Unix()/30))
+	must(h.T, binary.Write(mac, binary.BigEndian, h.Now().Unix()/30))
 	sum := mac.Sum(nil)
 	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[sum[19]&15:])&0x7fffffff%1_000_000)
 }

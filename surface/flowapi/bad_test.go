@@ -13,6 +13,7 @@ import (
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/tenant/secret"
 	"github.com/usher-id/usher/testenv"
+	"github.com/usher-id/usher/testenv/housetest"
 )
 
 // What bad input gets: a reason, and where it stands. Nothing of it moves a run.
@@ -20,8 +21,8 @@ func TestBadInput(t *testing.T) {
 	const start, input, states = "/authentication_flows", "/authentication_flows/states/input", "/authentication_flows/states"
 	token := "authflowstate_" + strings.Repeat("A", 32)
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", seedTenant)
-		h.user(x, "correct horse", "email:a@example.com")
+		x := h.Tenant("acme", seedTenant)
+		h.User(x, "correct horse", "email:a@example.com")
 		live := h.begin(x, "login", nil).asks("identify").token()
 		proof := h.begin(x, "login", obj{"input": identify("a@example.com")}).asks("authenticate").token()
 		with := func(token, in string) string { return `{"state_token":"` + token + `","input":` + in + `}` }
@@ -78,7 +79,7 @@ func TestBadInput(t *testing.T) {
 			{"a long password", input, with(proof, `{"authentication":"primary_password","password":"`+strings.Repeat("x", 60000)+`"}`), 401, "InvalidCredentials", "", ""},
 			{"NUL", input, with(live, `{"identification":"email","login_id":"a\u0000@example.com"}`), 400, "ValidationFailed", "/login_id", "format"},
 		} {
-			h.sub(c.name, func(*testing.T) {
+			h.Sub(c.name, func(*testing.T) {
 				a := h.do(request{host: "acme.test", path: c.path, body: c.body}).refuses(c.status, c.reason)
 				if c.kind != "" {
 					a.because(c.location, c.kind)
@@ -94,7 +95,7 @@ func TestBadInput(t *testing.T) {
 
 func TestWhatHTTPForbids(t *testing.T) {
 	h := build(t, testenv.SQLite(t))
-	x := h.tenant("acme", func(c *tenant.Config) { c.Web.AllowedOrigins = []string{"https://app.example.com"} })
+	x := h.Tenant("acme", func(c *tenant.Config) { c.Web.AllowedOrigins = []string{"https://app.example.com"} })
 	flows := request{host: "acme.test", path: "/authentication_flows", body: obj{"type": "login"}}
 	change := func(f func(*request)) request {
 		r := flows
@@ -120,7 +121,7 @@ func TestWhatHTTPForbids(t *testing.T) {
 			r.path, r.headers["Content-Type"] = "/session/revoke", "text/plain"
 		}), 415, "UnsupportedMediaType"},
 	} {
-		h.sub(c.name, func(t *testing.T) {
+		h.Sub(c.name, func(t *testing.T) {
 			a := h.do(c.r).refuses(c.status, c.reason)
 			if a.header.Get("Cache-Control") != "no-store" || a.header.Get("X-Content-Type-Options") != "nosniff" {
 				t.Errorf("headers: %v", a.header)
@@ -157,19 +158,19 @@ func TestWhatHTTPForbids(t *testing.T) {
 		}
 	}
 
-	h.change(x, func(tx tenant.Tx) error {
+	h.Change(x, func(tx tenant.Tx) error {
 		fresh, err := tx.Tenant("acme")
 		if err != nil {
 			return err
 		}
-		fresh.State, fresh.ChangedAt = tenant.Suspended, h.now()
+		fresh.State, fresh.ChangedAt = tenant.Suspended, h.Now()
 		return tx.UpdateTenant(fresh)
 	})
-	h.eventually(func() bool { return h.do(flows).status == 403 })
+	h.Eventually(func() bool { return h.do(flows).status == 403 })
 	h.do(flows).refuses(403, "TenantSuspended")
 	h.do(request{method: "GET", host: "acme.test", path: "/session"}).refuses(403, "TenantSuspended")
-	if strings.Contains(h.log.String(), "ERROR") {
-		t.Errorf("the log calls it our fault:\n%s", h.log)
+	if strings.Contains(h.Log.String(), "ERROR") {
+		t.Errorf("the log calls it our fault:\n%s", h.Log)
 	}
 }
 
@@ -181,16 +182,16 @@ func TestFullHashQueueSheds(t *testing.T) {
 		var once sync.Once
 		release := func() { once.Do(func() { close(hold) }) }
 		busy := make(chan struct{}, 100)
-		h := build(t, url, func(s *settings) {
-			count := s.hasher
-			s.hasher = secret.HasherOptions{Workers: 1, Queue: 1, OnShed: count.OnShed, OnHash: func(string, string, time.Duration, time.Duration) {
+		h := build(t, url, func(s *housetest.Options) {
+			count := s.Hasher
+			s.Hasher = secret.HasherOptions{Workers: 1, Queue: 1, OnShed: count.OnShed, OnHash: func(string, string, time.Duration, time.Duration) {
 				busy <- struct{}{}
 				<-hold
 			}}
 		})
 		defer release()
-		x := h.tenant("acme")
-		h.user(x, "correct horse", "email:a@example.com")
+		x := h.Tenant("acme")
+		h.User(x, "correct horse", "email:a@example.com")
 		state := h.begin(x, "login", obj{"input": identify("a@example.com")}).asks("authenticate").token()
 		results := make(chan answer, 8)
 		for range cap(results) {
@@ -208,7 +209,7 @@ func TestFullHashQueueSheds(t *testing.T) {
 		for range 2 {
 			(<-results).refuses(401, "InvalidCredentials")
 		}
-		if n := h.metric("usher_password_hash_shed_total"); n != 6 {
+		if n := h.Metric("usher_password_hash_shed_total"); n != 6 {
 			t.Errorf("%v were shed", n)
 		}
 	})
@@ -223,8 +224,8 @@ func TestDatabaseGoesAndComesBack(t *testing.T) {
 	through := *real
 	through.Host = wire.address
 	h := build(t, through.String())
-	x := h.tenant("acme")
-	h.user(x, "correct horse", "email:a@example.com")
+	x := h.Tenant("acme")
+	h.User(x, "correct horse", "email:a@example.com")
 	state := h.begin(x, "login", nil).asks("identify").token()
 	session := h.signIn(x, "a@example.com", "correct horse")
 
@@ -242,7 +243,7 @@ func TestDatabaseGoesAndComesBack(t *testing.T) {
 		}
 	}
 	wire.mend(t)
-	h.eventually(func() bool {
+	h.Eventually(func() bool {
 		return h.post(x, state, identify("a@example.com"), authenticate("correct horse")).status == 200
 	})
 	h.session(x, session, 200)
@@ -251,9 +252,9 @@ func TestDatabaseGoesAndComesBack(t *testing.T) {
 // A closed SQLite is as gone as it can be.
 func TestClosedDatabaseIsNoPanic(t *testing.T) {
 	h := build(t, testenv.SQLite(t))
-	x := h.tenant("acme")
+	x := h.Tenant("acme")
 	h.begin(x, "login", nil).asks("identify")
-	must(t, h.store.Close())
+	must(t, h.Store.Close())
 	if a := h.begin(x, "login", nil); a.status < 500 || strings.Contains(a.raw, "sql") {
 		t.Errorf("%d %s", a.status, a.raw)
 	}

@@ -33,7 +33,7 @@ type answer struct {
 }
 
 func (h *house) do(r request) answer {
-	h.t.Helper()
+	h.T.Helper()
 	var body io.Reader
 	switch b := r.body.(type) {
 	case nil:
@@ -41,14 +41,14 @@ func (h *house) do(r request) answer {
 		body = strings.NewReader(b)
 	default:
 		raw, err := json.Marshal(b)
-		must(h.t, err)
+		must(h.T, err)
 		body = bytes.NewReader(raw)
 	}
 	if r.method == "" {
 		r.method = http.MethodPost
 	}
 	q, err := http.NewRequest(r.method, h.server.URL+"/api/v1"+r.path, body)
-	must(h.t, err)
+	must(h.T, err)
 	q.Host = r.host
 	q.Header.Set("Content-Type", "application/json")
 	if !r.plain {
@@ -58,17 +58,17 @@ func (h *house) do(r request) answer {
 		q.Header.Set(k, v)
 	}
 	p, err := h.server.Client().Do(q)
-	must(h.t, err)
+	must(h.T, err)
 	defer p.Body.Close()
 	raw, err := io.ReadAll(p.Body)
-	must(h.t, err)
-	a := answer{t: h.t, status: p.StatusCode, header: p.Header, cookies: map[string]*http.Cookie{}, raw: string(raw)}
+	must(h.T, err)
+	a := answer{t: h.T, status: p.StatusCode, header: p.Header, cookies: map[string]*http.Cookie{}, raw: string(raw)}
 	for _, c := range p.Cookies() {
 		a.cookies[c.Name] = c
 	}
 	if len(raw) > 0 {
 		if err := json.Unmarshal(raw, &a.body); err != nil {
-			h.t.Fatalf("%d %s: %v", p.StatusCode, raw, err)
+			h.T.Fatalf("%d %s: %v", p.StatusCode, raw, err)
 		}
 	}
 	return a
@@ -79,19 +79,19 @@ type obj = map[string]any
 
 // begin starts a flow and post sends inputs to a state.
 func (h *house) begin(x *tenant.Tenant, flowType string, with obj) answer {
-	h.t.Helper()
+	h.T.Helper()
 	body := obj{"type": flowType, "name": "default"}
 	maps.Copy(body, with)
 	return h.do(request{host: x.Hosts[0], path: "/authentication_flows", body: body})
 }
 
 func (h *house) post(x *tenant.Tenant, token string, inputs ...obj) answer {
-	h.t.Helper()
+	h.T.Helper()
 	return h.do(request{host: x.Hosts[0], path: "/authentication_flows/states/input", body: obj{"state_token": token, "batch_input": inputs}})
 }
 
 func (h *house) login(x *tenant.Tenant, email, password string, with obj) answer {
-	h.t.Helper()
+	h.T.Helper()
 	body := obj{"batch_input": []obj{identify(email), authenticate(password)}}
 	maps.Copy(body, with)
 	return h.begin(x, "login", body)

@@ -81,26 +81,24 @@ func TestNobodyLearnsWhoHasAnAccount(t *testing.T) {
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 			onBoth(t, func(h *house) {
-				x := h.tenant("acme", c.configure)
-				u := h.user(x, "correct horse", "email:known@example.com", "phone:+85298765432", "username:known")
+				x := h.Tenant("acme", c.configure)
+				u := h.User(x, "correct horse", "email:known@example.com", "phone:+85298765432", "username:known")
 				h.verified(x, u)
-				h.verified(x, h.user(x, "correct horse", "username:reachable", "email:me@example.com"))
-				h.user(x, "correct horse", "username:unreachable")
-				h.user(x, "correct horse", "email:hasty@example.com")
-				h.codes(x, h.user(x, "correct horse", "email:codes@example.com", "username:coded"), "codes@example.com")
-				h.codes(x, h.user(x, "correct horse", "email:moved@example.com"), "elsewhere@example.com")
-				begun := h.now()
+				h.verified(x, h.User(x, "correct horse", "username:reachable", "email:me@example.com"))
+				h.User(x, "correct horse", "username:unreachable")
+				h.User(x, "correct horse", "email:hasty@example.com")
+				h.codes(x, h.User(x, "correct horse", "email:codes@example.com", "username:coded"), "codes@example.com")
+				h.codes(x, h.User(x, "correct horse", "email:moved@example.com"), "elsewhere@example.com")
+				begun := h.Now()
 				walk := func(loginID string) (answers, statements []string) {
-					h.mu.Lock()
-					h.time = begun
-					h.mu.Unlock()
+					h.Wait(begun.Sub(h.Now()))
 					begin := func() { h.begin(x, c.flow, nil) }
 					begin() // everything is in memory
-					h.counted()
+					h.Counted()
 					at := h.begin(x, c.flow, nil)
 					for i, in := range slices.Concat([]obj{{"identification": c.kind, "login_id": loginID}}, c.inputs) {
 						if i > 0 {
-							h.wait(2 * time.Second)
+							h.Wait(2 * time.Second)
 						}
 						token := at.token()
 						a := h.post(x, token, in)
@@ -109,7 +107,7 @@ func TestNobodyLearnsWhoHasAnAccount(t *testing.T) {
 							at = a
 						}
 					}
-					return answers, h.counted()
+					return answers, h.Counted()
 				}
 				// The stranger goes first: what the other walk has left behind in the limits is counted by whom it is about.
 				unknown, how := walk(c.unknown)
@@ -140,10 +138,10 @@ var (
 
 // codes leaves a user codes to an address for a first factor, and no password.
 func (h *house) codes(x *tenant.Tenant, u *tenant.UserRecord, address string) {
-	h.t.Helper()
-	h.change(x, func(tx tenant.Tx) error {
+	h.T.Helper()
+	h.Change(x, func(tx tenant.Tx) error {
 		a := tenant.Authenticator{
-			TenantID: x.ID, ID: secret.NewID(), UserID: u.ID, Type: "primary_oob_otp_email", Secret: address, CreatedAt: h.now(), UpdatedAt: h.now(),
+			TenantID: x.ID, ID: secret.NewID(), UserID: u.ID, Type: "primary_oob_otp_email", Secret: address, CreatedAt: h.Now(), UpdatedAt: h.Now(),
 		}
 		if err := tx.RemoveAuthenticator(x.ID, u.Authenticators[0].ID); err != nil {
 			return err
@@ -154,14 +152,14 @@ func (h *house) codes(x *tenant.Tenant, u *tenant.UserRecord, address string) {
 
 // verified marks a user's addresses as theirs.
 func (h *house) verified(x *tenant.Tenant, u *tenant.UserRecord) {
-	h.t.Helper()
-	h.change(x, func(tx tenant.Tx) error {
+	h.T.Helper()
+	h.Change(x, func(tx tenant.Tx) error {
 		for i := range u.Identities {
 			id := u.Identities[i]
 			if err := tx.RemoveIdentity(x.ID, id.ID); err != nil {
 				return err
 			}
-			id.VerifiedAt = h.now()
+			id.VerifiedAt = h.Now()
 			if err := tx.AddIdentity(&id); err != nil {
 				return err
 			}

@@ -11,11 +11,12 @@ import (
 	"github.com/usher-id/usher/surface/flowapi"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/testenv"
+	"github.com/usher-id/usher/testenv/housetest"
 )
 
 func TestSignUpThenLogIn(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme")
+		x := h.Tenant("acme")
 		a := h.begin(x, "signup", nil).asks("identify")
 		id := a.str("result", "id")
 		if !regexp.MustCompile(`^[0-7][0-9a-hjkmnp-tv-z]{31}$`).MatchString(id) {
@@ -59,16 +60,16 @@ func TestSignUpThenLogIn(t *testing.T) {
 
 // session asks who is signed in.
 func (h *house) session(x *tenant.Tenant, token string, status int) answer {
-	h.t.Helper()
+	h.T.Helper()
 	a := h.do(request{method: "GET", host: x.Hosts[0], path: "/session", headers: map[string]string{"Cookie": "__Host-usher_session=" + token}})
 	b := h.do(request{method: "GET", host: x.Hosts[0], path: "/session", headers: map[string]string{"Authorization": "Bearer " + token}})
 	if a.status != status || b.status != status {
-		h.t.Fatalf("the session by cookie: %d, by header: %d, want %d: %s", a.status, b.status, status, a.raw)
+		h.T.Fatalf("the session by cookie: %d, by header: %d, want %d: %s", a.status, b.status, status, a.raw)
 	}
 	if status == 401 {
 		a.refuses(401, "Unauthenticated")
 		if a.header.Get("WWW-Authenticate") == "" {
-			h.t.Error("401 without WWW-Authenticate")
+			h.T.Error("401 without WWW-Authenticate")
 		}
 	}
 	return a
@@ -76,8 +77,8 @@ func (h *house) session(x *tenant.Tenant, token string, status int) answer {
 
 func TestSignupLoginBecomesEither(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme")
-		h.user(x, "correct horse", "email:known@example.com")
+		x := h.Tenant("acme")
+		h.User(x, "correct horse", "email:known@example.com")
 		a := h.begin(x, "signup_login", nil).asks("identify")
 		b := h.post(x, a.token(), identify("known@example.com")).asks("authenticate")
 		c := h.post(x, a.token(), identify("new@example.com")).asks("create_authenticator")
@@ -92,7 +93,7 @@ func TestSignupLoginBecomesEither(t *testing.T) {
 // is the run.
 func TestBackByAnOldToken(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", func(c *tenant.Config) { c.Identifications.Enabled = []string{"email", "phone"} })
+		x := h.Tenant("acme", func(c *tenant.Config) { c.Identifications.Enabled = []string{"email", "phone"} })
 		a := h.begin(x, "signup", nil).asks("identify")
 		b := h.post(x, a.token(), identify("b@example.com")).asks("create_authenticator")
 		c := h.post(x, a.token(), obj{"identification": "phone", "login_id": "+14155550123"}).asks("create_authenticator")
@@ -110,7 +111,7 @@ func TestBackByAnOldToken(t *testing.T) {
 
 func TestOneInputAnswersConsecutiveSteps(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme")
+		x := h.Tenant("acme")
 		both := obj{"identification": "email", "login_id": "a@example.com", "authentication": "primary_password", "new_password": "correct horse"}
 		h.begin(x, "signup", obj{"input": both}).asks("finished")
 		both["password"] = "correct horse"
@@ -122,8 +123,8 @@ func TestOneInputAnswersConsecutiveSteps(t *testing.T) {
 // The first refusal refuses the batch, and nothing of it has happened.
 func TestBatchIsAllOrNothing(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme")
-		h.user(x, "correct horse", "email:a@example.com")
+		x := h.Tenant("acme")
+		h.User(x, "correct horse", "email:a@example.com")
 		a := h.begin(x, "login", nil).asks("identify")
 		r := h.post(x, a.token(), identify("a@example.com"), authenticate("wrong")).refuses(401, "InvalidCredentials")
 		if r.token() != a.token() || r.str("result", "action", "type") != "identify" {
@@ -136,7 +137,7 @@ func TestBatchIsAllOrNothing(t *testing.T) {
 		if r.at("result") != nil {
 			t.Errorf("a refused start: %s", r.raw)
 		}
-		runs, err := h.store.Runs(t.Context(), x.ID, tenant.RunFilter{}, tenant.Page{Limit: 10})
+		runs, err := h.Store.Runs(t.Context(), x.ID, tenant.RunFilter{}, tenant.Page{Limit: 10})
 		must(t, err)
 		if len(runs) != 1 {
 			t.Errorf("%d runs are kept, want 1", len(runs))
@@ -146,12 +147,12 @@ func TestBatchIsAllOrNothing(t *testing.T) {
 
 // barrier lets hashes end only when there are n of them: then n requests have
 // read what they read, and none has written yet.
-func barrier(n int) func(*settings) {
+func barrier(n int) func(*housetest.Options) {
 	var mu sync.Mutex
 	gate, waiting := make(chan struct{}), 0
-	return func(s *settings) {
-		s.hasher.Workers = n
-		s.hasher.OnHash = func(string, string, time.Duration, time.Duration) {
+	return func(s *housetest.Options) {
+		s.Hasher.Workers = n
+		s.Hasher.OnHash = func(string, string, time.Duration, time.Duration) {
 			mu.Lock()
 			if waiting++; waiting == n {
 				close(gate)
@@ -176,8 +177,8 @@ func race(send func(i int) answer) [2]answer {
 func TestOfTwoRacingFinishesOneWins(t *testing.T) {
 	testenv.Databases(t, func(t *testing.T, url string) {
 		h := build(t, url, barrier(2))
-		x := h.tenant("acme")
-		u := h.user(x, "correct horse", "email:a@example.com")
+		x := h.Tenant("acme")
+		u := h.User(x, "correct horse", "email:a@example.com")
 		a := h.begin(x, "login", obj{"input": identify("a@example.com")}).asks("authenticate")
 		both := race(func(int) answer { return h.post(x, a.token(), authenticate("correct horse")) })
 		slices.SortFunc(both[:], func(a, b answer) int { return a.status - b.status })
@@ -186,7 +187,7 @@ func TestOfTwoRacingFinishesOneWins(t *testing.T) {
 		if lost.cookies["__Host-usher_session"] != nil {
 			t.Error("who lost has a session")
 		}
-		sessions, err := h.store.Sessions(t.Context(), x.ID, tenant.SessionFilter{UserID: u.ID}, tenant.Page{Limit: 10})
+		sessions, err := h.Store.Sessions(t.Context(), x.ID, tenant.SessionFilter{UserID: u.ID}, tenant.Page{Limit: 10})
 		must(t, err)
 		if len(sessions) != 1 {
 			t.Errorf("%d sessions", len(sessions))
@@ -197,7 +198,7 @@ func TestOfTwoRacingFinishesOneWins(t *testing.T) {
 func TestOfTwoRacingSignUpsOneWins(t *testing.T) {
 	testenv.Databases(t, func(t *testing.T, url string) {
 		h := build(t, url, barrier(2))
-		x := h.tenant("acme")
+		x := h.Tenant("acme")
 		both := race(func(int) answer {
 			return h.begin(x, "signup", obj{"batch_input": []obj{identify("a@example.com"), create("correct horse")}})
 		})
@@ -210,13 +211,13 @@ func TestOfTwoRacingSignUpsOneWins(t *testing.T) {
 // A run goes on under the configuration it began with; the next one has the new.
 func TestRunPinsItsConfiguration(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme")
+		x := h.Tenant("acme")
 		a := h.begin(x, "signup", nil).asks("identify")
-		h.publish(x, 2, func(c *tenant.Config) {
+		h.Publish(x, 2, func(c *tenant.Config) {
 			c.Identifications.Enabled = []string{"username"}
 			c.PasswordPolicy.MinimumLength = 20
 		})
-		h.eventually(func() bool {
+		h.Eventually(func() bool {
 			return h.begin(x, "signup", nil).str("result", "action", "data", "options", 0, "identification") == "username"
 		})
 		b := h.post(x, a.token(), identify("a@example.com")).asks("create_authenticator")
@@ -229,37 +230,37 @@ func TestRunPinsItsConfiguration(t *testing.T) {
 // A run lives so long after its last input, and so long after its start.
 func TestRunsExpire(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", func(c *tenant.Config) {
+		x := h.Tenant("acme", func(c *tenant.Config) {
 			c.Flows.LifetimeSeconds, c.Flows.MaxLifetimeSeconds = 600, 1500
 		})
-		h.user(x, "correct horse", "email:a@example.com")
+		h.User(x, "correct horse", "email:a@example.com")
 		state := func(a answer) answer {
 			return h.do(request{host: "acme.test", path: "/authentication_flows/states", body: obj{"state_token": a.token()}})
 		}
 		a := h.begin(x, "login", nil).asks("identify")
-		h.wait(599 * time.Second)
+		h.Wait(599 * time.Second)
 		state(a).asks("identify")
-		h.wait(2 * time.Second)
+		h.Wait(2 * time.Second)
 		state(a).refuses(404, "AuthenticationFlowNotFound")
 		h.post(x, a.token(), identify("a@example.com")).refuses(404, "AuthenticationFlowNotFound")
 
 		a = h.begin(x, "login", nil).asks("identify")
 		for range 2 { // each input renews it
-			h.wait(599 * time.Second)
+			h.Wait(599 * time.Second)
 			h.post(x, a.token(), identify("a@example.com")).asks("authenticate")
 		}
-		h.wait(303 * time.Second) // but not for ever
+		h.Wait(303 * time.Second) // but not for ever
 		h.post(x, a.token(), identify("a@example.com")).refuses(404, "AuthenticationFlowNotFound")
 
 		a = h.login(x, "a@example.com", "correct horse", nil).asks("finished")
-		h.wait(700 * time.Second)
+		h.Wait(700 * time.Second)
 		state(a).asks("finished")
 	})
 }
 
 func TestDeviceCookieStays(t *testing.T) {
 	h := build(t, testenv.SQLite(t))
-	x := h.tenant("acme")
+	x := h.Tenant("acme")
 	a := h.begin(x, "login", nil)
 	c := a.cookies["__Host-usher_device"]
 	if c == nil || len(c.Value) != 32 || !c.Secure || !c.HttpOnly {
@@ -269,7 +270,7 @@ func TestDeviceCookieStays(t *testing.T) {
 	if b.cookies["__Host-usher_device"] != nil {
 		t.Error("it is set again")
 	}
-	runs, err := h.store.Runs(t.Context(), x.ID, tenant.RunFilter{}, tenant.Page{Limit: 10})
+	runs, err := h.Store.Runs(t.Context(), x.ID, tenant.RunFilter{}, tenant.Page{Limit: 10})
 	must(t, err)
 	for _, r := range runs {
 		if r.DeviceID != c.Value || r.Surface != flowapi.Name {

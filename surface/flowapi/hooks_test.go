@@ -16,8 +16,8 @@ const hookKey = "usherhook_0123456789abcdefghjkmnpqrstvwxyz"
 // hooked makes a tenant with an endpoint that is asked about everything and one
 // that is told of everything, both at the receiver, which allows everything.
 func (h *house) hooked(change ...func(*tenant.Config)) (*tenant.Tenant, *hooktest.Receiver) {
-	h.t.Helper()
-	to := hooktest.New(h.t, h.now, hookKey)
+	h.T.Helper()
+	to := hooktest.New(h.T, h.Now, hookKey)
 	to.Answers(func(c hooktest.Call) hooktest.Answer {
 		if c.Envelope.Type.Blocking() {
 			return hooktest.Allow
@@ -30,12 +30,12 @@ func (h *house) hooked(change ...func(*tenant.Config)) (*tenant.Tenant, *hooktes
 			{Name: "log", URL: to.URL, Events: tenant.ToldHookEvents, Enabled: true},
 		}
 	}}, change...)
-	x := h.tenant("acme", change...)
+	x := h.Tenant("acme", change...)
 	for _, name := range []string{"gate", "log"} {
-		sealed, err := h.master.Seal(x, tenant.SecretTable, tenant.HookSecretName(name), []byte(hookKey))
-		must(h.t, err)
-		h.change(x, func(tx tenant.Tx) error {
-			return tx.PutSecret(x.ID, tenant.Secret{Name: tenant.HookSecretName(name), UpdatedAt: h.now()}, sealed)
+		sealed, err := h.Master.Seal(x, tenant.SecretTable, tenant.HookSecretName(name), []byte(hookKey))
+		must(h.T, err)
+		h.Change(x, func(tx tenant.Tx) error {
+			return tx.PutSecret(x.ID, tenant.Secret{Name: tenant.HookSecretName(name), UpdatedAt: h.Now()}, sealed)
 		})
 	}
 	return x, to
@@ -45,8 +45,8 @@ func (h *house) hooked(change ...func(*tenant.Config)) (*tenant.Tenant, *hooktes
 func (h *house) deliver() {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- h.hooks.Run(ctx, hook.Tenants{ByID: h.store.TenantByID, Config: h.engine.Config}) }()
-	h.t.Cleanup(func() { stop(); must(h.t, <-done) })
+	go func() { done <- h.Hooks.Run(ctx, hook.Tenants{ByID: h.Store.TenantByID, Config: h.Engine.Config}) }()
+	h.T.Cleanup(func() { stop(); must(h.T, <-done) })
 }
 
 // types lists what the receiver was called about since the last look.
@@ -66,7 +66,7 @@ func TestBlockingHooks(t *testing.T) {
 		var verdicts map[tenant.HookEventType]hooktest.Answer
 		to.Answers(func(c hooktest.Call) hooktest.Answer {
 			// On SQLite this would wait forever for an open transaction.
-			h.change(x, func(tx tenant.Tx) error { _, err := tx.Tenant("acme"); return err })
+			h.Change(x, func(tx tenant.Tx) error { _, err := tx.Tenant("acme"); return err })
 			if a, ok := verdicts[c.Envelope.Type]; ok {
 				return a
 			}
@@ -95,7 +95,7 @@ func TestBlockingHooks(t *testing.T) {
 				t.Error("the run moved:", a.raw)
 			}
 		}
-		if list, err := h.store.Users(context.Background(), x.ID, tenant.UserFilter{}, tenant.Page{Limit: 9}); err != nil || len(list) != 0 {
+		if list, err := h.Store.Users(context.Background(), x.ID, tenant.UserFilter{}, tenant.Page{Limit: 9}); err != nil || len(list) != 0 {
 			t.Error(len(list), "users", err)
 		}
 		say(tenant.HookPreCreate, `{"is_allowed":true,"mutations":{"user":{"standard_attributes":{"given_name":"Pia"},"custom_attributes":{"x_plan":"gold"}}}}`)
@@ -104,7 +104,7 @@ func TestBlockingHooks(t *testing.T) {
 		if got := types(to, n); got != "user.pre_create authentication.pre_authenticated" {
 			t.Error(got)
 		}
-		list, err := h.store.Users(context.Background(), x.ID, tenant.UserFilter{}, tenant.Page{Limit: 9})
+		list, err := h.Store.Users(context.Background(), x.ID, tenant.UserFilter{}, tenant.Page{Limit: 9})
 		must(t, err)
 		if len(list) != 1 || string(list[0].Attributes.Standard) != `{"given_name":"Pia"}` || string(list[0].Attributes.Custom) != `{"x_plan":"gold"}` {
 			t.Errorf("%+v after %s", list, done.raw)
@@ -119,19 +119,19 @@ func TestBlockingHooks(t *testing.T) {
 			t.Error(c[len(c)-1].Body)
 		}
 		h.secretless(to)
-		if h.metric("usher_flow_rejections_total", "reason=hook_denied") != 4 {
-			t.Error("refusals counted:", h.metric("usher_flow_rejections_total", "reason=hook_denied"))
+		if h.Metric("usher_flow_rejections_total", "reason=hook_denied") != 4 {
+			t.Error("refusals counted:", h.Metric("usher_flow_rejections_total", "reason=hook_denied"))
 		}
 	})
 }
 
 // secretless looks for hashes, codes and tokens in what the receiver got.
 func (h *house) secretless(to *hooktest.Receiver) {
-	h.t.Helper()
+	h.T.Helper()
 	for _, c := range to.Calls("") {
 		for _, secret := range []string{"$argon2", "correct horse", "ushersession_", "authflowstate_", "usherdevice_", `"secret"`} {
 			if strings.Contains(c.Body, secret) {
-				h.t.Errorf("%s tells of %s: %s", c.Envelope.Type, secret, c.Body)
+				h.T.Errorf("%s tells of %s: %s", c.Envelope.Type, secret, c.Body)
 			}
 		}
 	}
@@ -148,12 +148,12 @@ func TestHookFailsOrHangs(t *testing.T) {
 			open.Name, open.TimeoutMS, open.OnFailure, open.Events = "open", 100, tenant.HookAllow, []tenant.HookEventType{tenant.HookPostIdentified}
 			c.Hooks.Endpoints = append(c.Hooks.Endpoints, open)
 		})
-		sealed, err := h.master.Seal(x, tenant.SecretTable, tenant.HookSecretName("open"), []byte(hookKey))
+		sealed, err := h.Master.Seal(x, tenant.SecretTable, tenant.HookSecretName("open"), []byte(hookKey))
 		must(t, err)
-		h.change(x, func(tx tenant.Tx) error {
+		h.Change(x, func(tx tenant.Tx) error {
 			return tx.PutSecret(x.ID, tenant.Secret{Name: tenant.HookSecretName("open")}, sealed)
 		})
-		h.user(x, "correct horse", "email:a@example.com")
+		h.User(x, "correct horse", "email:a@example.com")
 		known := h.begin(x, "login", obj{"input": identify("a@example.com")}).asks("authenticate")
 		for _, down := range []hooktest.Answer{{Hang: true}, {Status: 500}, {Body: "maybe"}} {
 			to.Always(down)
@@ -179,8 +179,8 @@ func TestHooksAreTold(t *testing.T) {
 		h.deliver()
 		// told are the events of one request, in the order of their places.
 		told := func(n int) (out []hooktest.Call) {
-			h.t.Helper()
-			h.eventually(func() bool {
+			h.T.Helper()
+			h.Eventually(func() bool {
 				out = nil
 				for _, c := range to.Calls("") {
 					if !c.Envelope.Type.Blocking() {
@@ -193,7 +193,7 @@ func TestHooksAreTold(t *testing.T) {
 		}
 		seen := 0
 		expect := func(want ...tenant.HookEventType) map[tenant.HookEventType]hooktest.Call {
-			h.t.Helper()
+			h.T.Helper()
 			calls := told(seen + len(want))[seen:]
 			seen += len(want)
 			byType := map[tenant.HookEventType]hooktest.Call{}
@@ -202,11 +202,11 @@ func TestHooksAreTold(t *testing.T) {
 			}
 			for seq, event := range want {
 				c, ok := byType[event]
-				if !ok || c.Envelope.Seq != seq || !c.Envelope.At.Equal(h.now().UTC().Truncate(time.Millisecond)) {
-					h.t.Errorf("%s is not told of, as number %d: %s", event, seq, c.Body)
+				if !ok || c.Envelope.Seq != seq || !c.Envelope.At.Equal(h.Now().UTC().Truncate(time.Millisecond)) {
+					h.T.Errorf("%s is not told of, as number %d: %s", event, seq, c.Body)
 				}
 			}
-			h.wait(time.Second)
+			h.Wait(time.Second)
 			return byType
 		}
 		a := h.begin(x, "signup", obj{"input": identify("sam@example.com")}).asks("verify")
@@ -234,7 +234,7 @@ func TestHooksAreTold(t *testing.T) {
 			t.Error(c.Body)
 		}
 
-		h.wait(2 * time.Minute) // for another message
+		h.Wait(2 * time.Minute) // for another message
 		a = h.begin(x, "account_recovery", obj{"input": identify("sam@example.com")}).asks("select_destination")
 		a = h.post(x, a.token(), obj{"index": 0}).asks("verify_account_recovery_code")
 		a = h.post(x, a.token(), obj{"account_recovery_code": h.code(x)}).asks("reset_password")
@@ -270,21 +270,21 @@ func TestHooksAreTold(t *testing.T) {
 // A tenant whose hooks want to know nothing of a login pays no statement for it.
 func TestHooksThatDontCare(t *testing.T) {
 	onBoth(t, func(h *house) {
-		plain := h.tenant("plain")
-		h.user(plain, "correct horse", "email:a@example.com")
+		plain := h.Tenant("plain")
+		h.User(plain, "correct horse", "email:a@example.com")
 		h.signIn(plain, "a@example.com", "correct horse")
-		h.counted()
+		h.Counted()
 		h.signIn(plain, "a@example.com", "correct horse")
-		without := h.counted()
+		without := h.Counted()
 		x, _ := h.hooked(func(c *tenant.Config) {
 			c.Hooks.Endpoints[0].Enabled = false
 			c.Hooks.Endpoints[1].Events = []tenant.HookEventType{tenant.HookUserDeleted}
 		})
-		h.user(x, "correct horse", "email:a@example.com")
+		h.User(x, "correct horse", "email:a@example.com")
 		h.signIn(x, "a@example.com", "correct horse")
-		h.counted()
+		h.Counted()
 		h.signIn(x, "a@example.com", "correct horse")
-		if with := h.counted(); len(with) != len(without) {
+		if with := h.Counted(); len(with) != len(without) {
 			t.Errorf("%v, without hooks %v", with, without)
 		}
 	})

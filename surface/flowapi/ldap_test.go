@@ -8,13 +8,14 @@ import (
 	"github.com/usher-id/usher/flowengine/admin"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/testenv"
+	"github.com/usher-id/usher/testenv/housetest"
 )
 
 // office makes a tenant whose users come from a directory, in which there are
 // ada and bob, each with the password "correct horse".
 func (h *house) office(change ...func(*tenant.Config)) (*tenant.Tenant, *testenv.Directory) {
-	h.t.Helper()
-	d := testenv.LDAP(h.t, false)
+	h.T.Helper()
+	d := testenv.LDAP(h.T, false)
 	d.Person("ada", "correct horse", map[string][]string{
 		"displayName": {"Ada Lovelace"}, "givenName": {"Ada"}, "sn": {"Lovelace"}, "mail": {"ada@office.example"}, "employeeNumber": {"7"},
 	})
@@ -27,9 +28,9 @@ func (h *house) office(change ...func(*tenant.Config)) (*tenant.Tenant, *testenv
 			{Name: "away", URL: "ldaps://127.0.0.1:1", BaseDN: d.BaseDN, SearchFilterTemplate: "(uid={{.Username}})", UserIDAttributeName: "uid"},
 		}
 	}}, change...)
-	x := h.tenant("office", change...)
-	h.secret(x, "ldap.office.dn", d.DN)
-	h.secret(x, "ldap.office.password", d.Password)
+	x := h.Tenant("office", change...)
+	h.Secret(x, "ldap.office.dn", d.DN)
+	h.Secret(x, "ldap.office.password", d.Password)
 	return x, d
 }
 
@@ -50,29 +51,29 @@ func TestLDAP(t *testing.T) {
 		h.begin(x, "signup", obj{"input": fromLDAP("ada@office.example", "correct horse")}).refuses(409, "DuplicatedIdentity")
 
 		token := login("Ada@Office.example", "correct horse").asks("finished").str("result", "action", "data", "session_token")
-		user, err := h.store.User(context.Background(), x.ID, h.session(x, token, 200).str("user", "id"))
-		must(h.t, err)
+		user, err := h.Store.User(context.Background(), x.ID, h.session(x, token, 200).str("user", "id"))
+		must(h.T, err)
 		id := user.Identities[0]
 		if id.Kind != "ldap" || !strings.HasPrefix(id.Value, "office:entryuuid:") || id.Shown != "ada" || id.VerifiedAt.IsZero() || len(user.Authenticators) != 0 {
-			h.t.Errorf("%+v", user)
+			h.T.Errorf("%+v", user)
 		}
 		if string(user.Attributes.Standard) != `{"family_name":"Lovelace","given_name":"Ada","name":"Ada Lovelace"}` {
-			h.t.Error(string(user.Attributes.Standard))
+			h.T.Error(string(user.Attributes.Standard))
 		}
 		if amr := h.session(x, token, 200).at("session", "amr", 0); amr != "pwd" {
-			h.t.Error("proved by", amr)
+			h.T.Error("proved by", amr)
 		}
 		again := h.do(request{host: "office.test", path: "/authentication_flows", headers: map[string]string{"Authorization": "Bearer " + token}, body: obj{"type": "login", "name": "default"}}).asks("identify")
 		if name := again.str("result", "action", "data", "options", 2, "masked_display_name"); name != "ada" {
-			h.t.Errorf("offered to go on as %q", name)
+			h.T.Errorf("offered to go on as %q", name)
 		}
 
 		h.begin(x, "signup_login", obj{"input": fromLDAP("bob", "correct horse")}).asks("finished") // signs up
 		h.begin(x, "signup_login", obj{"input": fromLDAP("bob", "correct horse")}).asks("finished") // logs in
-		list, err := h.store.Users(context.Background(), x.ID, tenant.UserFilter{}, tenant.Page{Limit: 9})
-		must(h.t, err)
+		list, err := h.Store.Users(context.Background(), x.ID, tenant.UserFilter{}, tenant.Page{Limit: 9})
+		must(h.T, err)
 		if len(list) != 2 {
-			h.t.Error(len(list), "users")
+			h.T.Error(len(list), "users")
 		}
 
 		guest := h.begin(x, "signup", obj{"session": "token", "input": obj{"identification": "anonymous"}}).asks("finished").str("result", "action", "data", "session_token")
@@ -86,12 +87,12 @@ func TestLDAP(t *testing.T) {
 		login("desk@office.example", "correct horse").refuses(401, "InvalidCredentials")
 		h.begin(x, "login", obj{"input": obj{"identification": "ldap", "server_name": "away", "username": "ada", "password": "correct horse"}}).refuses(503, "ServiceUnavailable")
 		for o, want := range map[string]float64{"passed": 8, "refused": 2, "failed": 1} {
-			if n := h.metric("usher_ldap_binds_total", "outcome="+o); n != want {
-				h.t.Errorf("%v %s, want %v", n, o, want)
+			if n := h.Metric("usher_ldap_binds_total", "outcome="+o); n != want {
+				h.T.Errorf("%v %s, want %v", n, o, want)
 			}
 		}
-		if log := h.log.String(); strings.Contains(log, "correct horse") || strings.Contains(log, d.Password) {
-			h.t.Error("a password is in the log")
+		if log := h.Log.String(); strings.Contains(log, "correct horse") || strings.Contains(log, d.Password) {
+			h.T.Error("a password is in the log")
 		}
 	})
 }
@@ -107,19 +108,19 @@ func TestLDAPRefuses(t *testing.T) {
 			"nobody", "*", "ad*", "ada)(uid=*", "ada))(|(uid=*", `\61da`, "ada\x00", "uid=ada", strings.Repeat("x", 300), "\u00e9\uffff",
 		} {
 			if got := same(h.post(x, start.token(), fromLDAP(name, "correct horse")).refuses(401, "InvalidCredentials")); got != wrong {
-				h.t.Errorf("%q is told apart from a wrong password:\n%s\n%s", name, got, wrong)
+				h.T.Errorf("%q is told apart from a wrong password:\n%s\n%s", name, got, wrong)
 			}
 		}
 		for _, password := range []string{" ", "\x00", "Correct horse", "correct horse ", strings.Repeat("x", 60_000)} {
 			h.post(x, start.token(), fromLDAP("ada", password)).refuses(401, "InvalidCredentials")
 		}
-		before := h.metric("usher_ldap_binds_total", "outcome=refused")
+		before := h.Metric("usher_ldap_binds_total", "outcome=refused")
 		h.post(x, start.token(), fromLDAP("ada", "")).refuses(400, "ValidationFailed").because("/password", "required")
 		h.post(x, start.token(), fromLDAP(strings.Repeat("x", 400), "correct horse")).refuses(400, "ValidationFailed").because("/username", "maxLength")
-		if h.metric("usher_ldap_binds_total", "outcome=refused") != before {
-			h.t.Error("the directory was asked")
+		if h.Metric("usher_ldap_binds_total", "outcome=refused") != before {
+			h.T.Error("the directory was asked")
 		}
-	}, func(s *settings) { s.limiter = (&transcriptLimits{}).over })
+	}, func(s *housetest.Options) { s.Limiter = (&transcriptLimits{}).over })
 }
 
 // Wrong passwords count as anybody's: by name, until the user is locked out.
@@ -127,24 +128,24 @@ func TestLDAPLockout(t *testing.T) {
 	onBoth(t, func(h *house) {
 		x, _ := h.office(func(c *tenant.Config) { c.Lockout.MaxAttempts = 3 })
 		h.begin(x, "signup", obj{"input": fromLDAP("ada", "correct horse")}).asks("finished")
-		h.engine.Settle(context.Background())
+		h.Engine.Settle(context.Background())
 		start := h.begin(x, "login", nil).asks("identify")
 		fail := func(names ...string) {
-			h.t.Helper()
+			h.T.Helper()
 			for _, name := range names {
 				h.post(x, start.token(), fromLDAP(name, "wrong")).refuses(401, "InvalidCredentials")
 			}
 		}
 		fail("ada", "ADA")
 		h.begin(x, "login", obj{"input": fromLDAP("ada", "correct horse")}).asks("finished")
-		h.engine.Settle(context.Background()) // the failed ones are forgotten
+		h.Engine.Settle(context.Background()) // the failed ones are forgotten
 		fail("ada", " ada", "Ada ")
 		h.post(x, start.token(), fromLDAP("ada", "correct horse")).refuses(429, "AccountLockout")
 		fail("bob")
-		list, err := h.store.Users(context.Background(), x.ID, tenant.UserFilter{}, tenant.Page{Limit: 9})
-		must(h.t, err)
-		_, err = h.admins().ResetLockout(h.t.Context(), admin.Actor{Kind: tenant.ActorCLI}, x.Slug, list[0].ID)
-		must(h.t, err)
+		list, err := h.Store.Users(context.Background(), x.ID, tenant.UserFilter{}, tenant.Page{Limit: 9})
+		must(h.T, err)
+		_, err = h.admins().ResetLockout(h.T.Context(), admin.Actor{Kind: tenant.ActorCLI}, x.Slug, list[0].ID)
+		must(h.T, err)
 		h.post(x, start.token(), fromLDAP("ada", "correct horse")).asks("finished")
 	})
 }

@@ -19,7 +19,7 @@ func addr(ip string) netip.Addr { return netip.MustParseAddr(ip) }
 
 // page asks for the page of a link, or sends its form.
 func (h *house) page(method, host, code string, form url.Values, languages ...string) answer {
-	h.t.Helper()
+	h.T.Helper()
 	target, body := h.server.URL+pages.Path, io.Reader(nil)
 	if method == http.MethodPost {
 		if form == nil {
@@ -31,7 +31,7 @@ func (h *house) page(method, host, code string, form url.Values, languages ...st
 		target += "?" + url.Values{"code": {code}, "purpose": {"x"}}.Encode()
 	}
 	q, err := http.NewRequest(method, target, body)
-	must(h.t, err)
+	must(h.T, err)
 	q.Host = host
 	q.Header.Set("X-Forwarded-Proto", "https")
 	q.Header["Accept-Language"] = languages
@@ -39,19 +39,19 @@ func (h *house) page(method, host, code string, form url.Values, languages ...st
 		q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	p, err := h.server.Client().Do(q)
-	must(h.t, err)
+	must(h.T, err)
 	defer p.Body.Close()
 	raw, err := io.ReadAll(p.Body)
-	must(h.t, err)
-	a := answer{t: h.t, status: p.StatusCode, header: p.Header, raw: string(raw)}
+	must(h.T, err)
+	a := answer{t: h.T, status: p.StatusCode, header: p.Header, raw: string(raw)}
 	for header, want := range map[string]string{"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"} {
 		if a.header.Get(header) != want {
-			h.t.Errorf("%s %s: %s: %q", method, host, header, a.header.Get(header))
+			h.T.Errorf("%s %s: %s: %q", method, host, header, a.header.Get(header))
 		}
 	}
 	if strings.HasPrefix(a.header.Get("Content-Type"), "text/html") &&
 		!regexp.MustCompile(`^default-src 'none'; style-src 'sha256-[^']+'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'$`).MatchString(a.header.Get("Content-Security-Policy")) {
-		h.t.Errorf("the policy is %q", a.header.Get("Content-Security-Policy"))
+		h.T.Errorf("the policy is %q", a.header.Get("Content-Security-Policy"))
 	}
 	return a
 }
@@ -69,21 +69,21 @@ func (a answer) says(status int, words ...string) answer {
 
 func TestAPageAsksBeforeItApproves(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", byLink)
-		h.user(x, "correct horse", "email:jonathan@example.com")
+		x := h.Tenant("acme", byLink)
+		h.User(x, "correct horse", "email:jonathan@example.com")
 		a := h.linked(x, "jonathan@example.com")
 		code := h.link(x)
 		if strings.Contains(a.raw, code) {
-			h.t.Fatal("the client is told the link")
+			h.T.Fatal("the client is told the link")
 		}
 		for range 3 { // mail scanners look
 			p := h.page("GET", "acme.test", code, nil).says(200, "Sign in to acme?", "jona****@example.com", "127.0.0.1", "Go-http-client", `<button>`, code, `lang="en"`)
 			if strings.Contains(p.raw, "jonathan") {
-				h.t.Error("the page shows the whole address")
+				h.T.Error("the page shows the whole address")
 			}
 		}
 		if p := h.page("HEAD", "acme.test", code, nil); p.status != 200 || p.raw != "" {
-			h.t.Errorf("HEAD: %d %q", p.status, p.raw)
+			h.T.Errorf("HEAD: %d %q", p.status, p.raw)
 		}
 		h.post(x, a.token(), obj{"check": true}).refuses(401, "InvalidCredentials")
 		h.page("POST", "acme.test", code, nil).says(200, "approved")
@@ -106,12 +106,12 @@ func TestAPageAsksBeforeItApproves(t *testing.T) {
 		// An expired one, one that was replaced, and one of a suspended tenant.
 		a = h.linked(x, "jonathan@example.com")
 		first := h.link(x)
-		h.wait(61 * time.Second)
+		h.Wait(61 * time.Second)
 		h.post(x, a.token(), obj{"resend": true}).asks("authenticate")
 		h.page("GET", "acme.test", first, nil).says(410, "no longer works")
 		second := h.link(x)
 		h.page("GET", "acme.test", second, nil).says(200, "<button>")
-		h.wait(21 * time.Minute)
+		h.Wait(21 * time.Minute)
 		h.page("POST", "acme.test", second, nil).says(410, "no longer works")
 		h.page("POST", "acme.test", second, url.Values{"x": {strings.Repeat("x", 9<<10)}}).says(400, "could not be read")
 	})
@@ -120,8 +120,8 @@ func TestAPageAsksBeforeItApproves(t *testing.T) {
 // Pages speak the language of who opens them, else the tenant's, as messages do.
 func TestPagesSpeakTheLanguageOfTheirReader(t *testing.T) {
 	h := build(t, testenv.SQLite(t))
-	x := h.tenant("acme", byLink)
-	h.user(x, "correct horse", "email:a@example.com")
+	x := h.Tenant("acme", byLink)
+	h.User(x, "correct horse", "email:a@example.com")
 	h.recovering(x, "a@example.com")
 	code := h.link(x)
 	german := "de-AT,de;q=0.9,en;q=0.1"
@@ -137,7 +137,7 @@ func TestPagesSpeakTheLanguageOfTheirReader(t *testing.T) {
 	send("ein schönes langes", "ein schönes langes").says(410, "gilt nicht mehr")
 	h.page("GET", "acme.test", "short", nil, german).says(404, "Hier ist nichts")
 
-	y := h.tenant("beispiel", func(c *tenant.Config) { c.Messaging.Language = "de" })
+	y := h.Tenant("beispiel", func(c *tenant.Config) { c.Messaging.Language = "de" })
 	h.page("GET", y.Hosts[0], "short", nil, "fr").says(404, "Hier ist nichts")
 	h.page("GET", y.Hosts[0], "short", nil, "en-GB").says(404, "Nothing here")
 }
@@ -145,8 +145,8 @@ func TestPagesSpeakTheLanguageOfTheirReader(t *testing.T) {
 // The tenant's own page approves through the API.
 func TestTheTenantsOwnPageApproves(t *testing.T) {
 	h := build(t, testenv.SQLite(t))
-	x := h.tenant("acme", byLink)
-	h.user(x, "correct horse", "email:a@example.com")
+	x := h.Tenant("acme", byLink)
+	h.User(x, "correct horse", "email:a@example.com")
 	approve := func(code string) answer {
 		return h.do(request{host: "acme.test", path: "/authentication_flows/links/approve", body: obj{"code": code}})
 	}
@@ -158,7 +158,7 @@ func TestTheTenantsOwnPageApproves(t *testing.T) {
 		t.Fatalf("%d %q", b.status, b.raw)
 	}
 	h.post(x, a.token(), obj{"check": true}).asks("finished")
-	log, err := h.store.AuditLog(t.Context(), x.ID, tenant.AuditFilter{Action: "link.approve"}, tenant.Page{Limit: 10})
+	log, err := h.Store.AuditLog(t.Context(), x.ID, tenant.AuditFilter{Action: "link.approve"}, tenant.Page{Limit: 10})
 	must(t, err)
 	if len(log) != 1 || log[0].RunID != a.str("result", "id") {
 		t.Errorf("the audit log: %+v", log)
@@ -167,16 +167,16 @@ func TestTheTenantsOwnPageApproves(t *testing.T) {
 
 // recovering begins a recovery that waits for a link.
 func (h *house) recovering(x *tenant.Tenant, email string) answer {
-	h.t.Helper()
-	h.wait(61 * time.Second) // since the message before
+	h.T.Helper()
+	h.Wait(61 * time.Second) // since the message before
 	return h.begin(x, "account_recovery", obj{"batch_input": []obj{{"identification": "email", "login_id": email}, {"index": 0}}}).
 		asks("verify_account_recovery_code")
 }
 
 func TestARecoveryLinkWorksAnywhere(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", byLink)
-		h.user(x, "correct horse", "email:a@example.com")
+		x := h.Tenant("acme", byLink)
+		h.User(x, "correct horse", "email:a@example.com")
 		old := h.signIn(x, "a@example.com", "correct horse")
 		input := func(in ...obj) answer {
 			return h.do(request{host: "acme.test", path: "/authentication_flows/states/input", body: obj{"batch_input": in}})
@@ -220,7 +220,7 @@ func TestARecoveryLinkWorksAnywhere(t *testing.T) {
 // to go on in the app, and has used nothing up.
 func TestARecoveryThatAsksForMore(t *testing.T) {
 	h := build(t, testenv.SQLite(t))
-	x := h.tenant("acme", byLink, func(c *tenant.Config) {
+	x := h.Tenant("acme", byLink, func(c *tenant.Config) {
 		c.Flows.AccountRecoveryFlows = []tenant.Flow{{Name: "default", Steps: []tenant.Step{
 			{Type: "identify", OneOf: []tenant.Branch{{Identification: "email"}}},
 			{Type: "select_destination"}, {Type: "verify_account_recovery_code"},
@@ -228,8 +228,8 @@ func TestARecoveryThatAsksForMore(t *testing.T) {
 			{Type: "reset_password"},
 		}}}
 	})
-	u := h.user(x, "correct horse", "email:a@example.com")
-	h.change(x, func(tx tenant.Tx) error {
+	u := h.User(x, "correct horse", "email:a@example.com")
+	h.Change(x, func(tx tenant.Tx) error {
 		second := u.Authenticators[0]
 		second.ID, second.Type = "second", "secondary_password"
 		return tx.PutAuthenticator(&second)

@@ -13,6 +13,7 @@ import (
 	"github.com/usher-id/usher/flowengine"
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/testenv"
+	"github.com/usher-id/usher/testenv/housetest"
 )
 
 // listen opens a socket as a page of a tenant would.
@@ -26,36 +27,36 @@ func (h *house) listen(host, flow, origin string) (*websocket.Conn, *http.Respon
 	c, r, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(h.server.URL, "http")+"/api/v1/authentication_flows/ws?flow_id="+flow,
 		&websocket.DialOptions{Host: host, HTTPHeader: headers})
 	if c != nil {
-		h.t.Cleanup(func() { _ = c.CloseNow() })
+		h.T.Cleanup(func() { _ = c.CloseNow() })
 	}
 	return c, r, err
 }
 
 func (h *house) listening(host, flow, origin string) *websocket.Conn {
-	h.t.Helper()
+	h.T.Helper()
 	c, _, err := h.listen(host, flow, origin)
-	must(h.t, err)
+	must(h.T, err)
 	return c
 }
 
 // hears waits for one message.
 func (h *house) hears(c *websocket.Conn) string {
-	h.t.Helper()
+	h.T.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	_, text, err := c.Read(ctx)
-	must(h.t, err)
+	must(h.T, err)
 	return string(text)
 }
 
 // deaf makes sure that a socket has heard nothing: the next thing it hears is
 // the end.
 func (h *house) deaf(c *websocket.Conn) {
-	h.t.Helper()
+	h.T.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	if err := c.Ping(c.CloseRead(ctx)); err != nil {
-		h.t.Errorf("it heard something: %v", err)
+		h.T.Errorf("it heard something: %v", err)
 	}
 }
 
@@ -63,46 +64,46 @@ const refresh = `{"type":"refresh","kind":"refresh"}`
 
 func TestTheClientHearsThatItsLinkWasApproved(t *testing.T) {
 	onBoth(t, func(h *house) {
-		h.bring(h.t)
-		x, other := h.tenant("acme", byLink), h.tenant("other", byLink)
-		h.user(x, "correct horse", "email:a@example.com")
+		h.bring(h.T)
+		x, other := h.Tenant("acme", byLink), h.Tenant("other", byLink)
+		h.User(x, "correct horse", "email:a@example.com")
 		a := h.linked(x, "a@example.com")
 		id, data := a.str("result", "id"), a.at("result", "action", "data").(obj)
 		if data["websocket_url"] != "wss://acme.test/api/v1/authentication_flows/ws?flow_id="+id || data["otp_form"] != "link" ||
 			data["code_length"] != 32.0 || data["can_check"] != false || data["channel"] != "email" {
-			h.t.Fatalf("the client is told %s", a.raw)
+			h.T.Fatalf("the client is told %s", a.raw)
 		}
 		b := h.linked(x, "a@example.com")
 		code := h.link(x) // of b
 		mine, its := h.listening("acme.test", b.str("result", "id"), "https://acme.test"), h.listening("acme.test", id, "")
-		h.eventually(func() bool { return h.metric("usher_flow_listeners") == 2 })
+		h.Eventually(func() bool { return h.Metric("usher_flow_listeners") == 2 })
 
 		h.post(x, b.token(), obj{"check": true}).refuses(401, "InvalidCredentials")
 		if p := h.page("POST", "other.test", code, nil); p.status != 410 {
-			h.t.Errorf("at another tenant: %d", p.status)
+			h.T.Errorf("at another tenant: %d", p.status)
 		}
 		h.page("GET", "acme.test", code, nil)
 		h.post(x, b.token(), obj{"check": true}).refuses(401, "InvalidCredentials")
 		if p := h.page("POST", "acme.test", code, nil); p.status != 200 {
-			h.t.Fatalf("approved: %d %s", p.status, p.raw)
+			h.T.Fatalf("approved: %d %s", p.status, p.raw)
 		}
 		if got := h.hears(mine); got != refresh {
-			h.t.Errorf("heard %s", got)
+			h.T.Errorf("heard %s", got)
 		}
 		h.deaf(its)
 		again := h.do(request{host: "acme.test", path: "/authentication_flows/states", body: obj{"state_token": b.token()}})
 		if again.at("result", "action", "data", "can_check") != true {
-			h.t.Errorf("asked again: %s", again.raw)
+			h.T.Errorf("asked again: %s", again.raw)
 		}
 		h.post(x, b.token(), obj{"check": true}).asks("finished")
 		if p := h.page("POST", "acme.test", code, nil); p.status != 410 {
-			h.t.Errorf("approved once more: %d", p.status)
+			h.T.Errorf("approved once more: %d", p.status)
 		}
 
 		// Of another tenant's run nobody hears, nor of one that is over.
 		for _, bad := range [][2]string{{"other.test", id}, {"acme.test", b.str("result", "id")}, {"acme.test", "nonsense"}, {"acme.test", ""}} {
 			if _, r, err := h.listen(bad[0], bad[1], ""); err == nil || r.StatusCode != 404 {
-				h.t.Errorf("%v: %v", bad, err)
+				h.T.Errorf("%v: %v", bad, err)
 			}
 		}
 		_ = other
@@ -111,8 +112,8 @@ func TestTheClientHearsThatItsLinkWasApproved(t *testing.T) {
 
 func TestWhoMayListen(t *testing.T) {
 	h := build(t, testenv.SQLite(t))
-	x := h.tenant("acme", byLink, func(c *tenant.Config) { c.Web.AllowedOrigins = []string{"https://app.example.com"} })
-	h.change(x, func(tx tenant.Tx) error {
+	x := h.Tenant("acme", byLink, func(c *tenant.Config) { c.Web.AllowedOrigins = []string{"https://app.example.com"} })
+	h.Change(x, func(tx tenant.Tx) error {
 		fresh, err := tx.Tenant("acme")
 		if err != nil {
 			return err
@@ -120,9 +121,9 @@ func TestWhoMayListen(t *testing.T) {
 		fresh.Hosts = append(fresh.Hosts, "www.acme.test")
 		return tx.UpdateTenant(fresh)
 	})
-	h.user(x, "correct horse", "email:a@example.com")
+	h.User(x, "correct horse", "email:a@example.com")
 	id := h.linked(x, "a@example.com").str("result", "id")
-	h.eventually(func() bool {
+	h.Eventually(func() bool {
 		c, _, err := h.listen("acme.test", id, "https://www.acme.test")
 		return err == nil && c.Close(websocket.StatusNormalClosure, "") == nil
 	})
@@ -148,14 +149,14 @@ func TestWhoMayListen(t *testing.T) {
 }
 
 func TestListenersAreBounded(t *testing.T) {
-	h := build(t, testenv.SQLite(t), func(s *settings) { s.listeners = 40 })
-	x := h.tenant("acme", byLink)
-	h.user(x, "correct horse", "email:a@example.com")
+	h := build(t, testenv.SQLite(t), func(s *housetest.Options) { s.Listeners = 40 })
+	x := h.Tenant("acme", byLink)
+	h.User(x, "correct horse", "email:a@example.com")
 	id := h.linked(x, "a@example.com").str("result", "id")
 	client := func(ip string) flowengine.Client { return flowengine.Client{IP: addr(ip)} }
 	var open []*flowengine.Listener
 	listen := func(ip string) error {
-		l, err := h.engine.Listen(t.Context(), x, client(ip), id)
+		l, err := h.Engine.Listen(t.Context(), x, client(ip), id)
 		if err == nil {
 			open = append(open, l)
 		}
@@ -173,23 +174,23 @@ func TestListenersAreBounded(t *testing.T) {
 	if err := listen("192.0.2.2"); !errors.Is(err, tenant.ErrUnavailable) {
 		t.Errorf("the process's 41st: %v", err)
 	}
-	if n := h.metric("usher_flow_listeners"); n != 40 {
+	if n := h.Metric("usher_flow_listeners"); n != 40 {
 		t.Errorf("%v listeners", n)
 	}
-	if a, b := h.metric("usher_flow_listeners_refused_total", "reason=per_network"), h.metric("usher_flow_listeners_refused_total", "reason=per_process"); a != 1 || b != 1 {
+	if a, b := h.Metric("usher_flow_listeners_refused_total", "reason=per_network"), h.Metric("usher_flow_listeners_refused_total", "reason=per_process"); a != 1 || b != 1 {
 		t.Errorf("%v and %v were refused", a, b)
 	}
 	open[0].Close()
 	open[0].Close()
 	must(t, listen("192.0.2.2"))
-	h.engine.StopListening()
+	h.Engine.StopListening()
 	if _, more := <-open[5].News; more {
 		t.Error("it hears of no end")
 	}
 	for _, l := range open {
 		l.Close()
 	}
-	if n := h.metric("usher_flow_listeners"); n != 0 {
+	if n := h.Metric("usher_flow_listeners"); n != 0 {
 		t.Errorf("%v listeners are left", n)
 	}
 	if err := listen("192.0.2.1"); !errors.Is(err, tenant.ErrUnavailable) {
@@ -204,9 +205,9 @@ func TestListenersOfOtherNodesHear(t *testing.T) {
 	one.bring(t)
 	ctx, stop := context.WithCancel(context.Background())
 	stopped := make(chan error, 1)
-	go func() { stopped <- two.engine.Run(ctx) }()
-	x := one.tenant("acme", byLink)
-	one.user(x, "correct horse", "email:a@example.com")
+	go func() { stopped <- two.Engine.Run(ctx) }()
+	x := one.Tenant("acme", byLink)
+	one.User(x, "correct horse", "email:a@example.com")
 	a := one.linked(x, "a@example.com")
 	c := two.listening("acme.test", a.str("result", "id"), "")
 	// Told until heard: the other node may not listen to the database yet.
@@ -224,7 +225,7 @@ func TestListenersOfOtherNodesHear(t *testing.T) {
 		t.Fatal("it isn't heard")
 	}
 	c = two.listening("acme.test", a.str("result", "id"), "")
-	two.eventually(func() bool { return two.metric("usher_flow_listeners") >= 1 })
+	two.Eventually(func() bool { return two.Metric("usher_flow_listeners") >= 1 })
 	stop()
 	must(t, <-stopped)
 	_, _, err := c.Read(t.Context())

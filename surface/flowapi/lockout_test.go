@@ -21,7 +21,7 @@ func lockout(kind tenant.LockoutType) func(*tenant.Config) {
 
 // from logs in from an address in one request.
 func (h *house) from(x *tenant.Tenant, ip, email, password string) answer {
-	h.t.Helper()
+	h.T.Helper()
 	return h.do(request{host: x.Hosts[0], path: "/authentication_flows", headers: map[string]string{"X-Forwarded-For": ip}, body: obj{
 		"type": "login", "batch_input": []obj{identify(email), authenticate(password)},
 	}})
@@ -31,14 +31,12 @@ func (h *house) from(x *tenant.Tenant, ip, email, password string) answer {
 // user, whatever is tried meanwhile.
 func TestLockout(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", lockout(tenant.LockoutPerUser))
-		h.user(x, "correct horse", "email:known@example.com")
+		x := h.Tenant("acme", lockout(tenant.LockoutPerUser))
+		h.User(x, "correct horse", "email:known@example.com")
 		var answers [2][]string
-		begun := h.now()
+		begun := h.Now()
 		for i, email := range []string{"known@example.com", "nobody@example.com"} {
-			h.mu.Lock()
-			h.time = begun
-			h.mu.Unlock()
+			h.Wait(begun.Sub(h.Now()))
 			try := func(ip, password string) answer {
 				a := h.from(x, ip, email, password)
 				answers[i] = append(answers[i], same(a))
@@ -51,20 +49,20 @@ func TestLockout(t *testing.T) {
 				try("192.0.2.2", "wrong").refuses(401, "InvalidCredentials") // this one locks out
 				for range 3 {
 					a := try("192.0.2.3", "correct horse").refuses(429, "AccountLockout")
-					end := h.now().Add(want).UTC().Add(time.Second - 1).Truncate(time.Second)
+					end := h.Now().Add(want).UTC().Add(time.Second - 1).Truncate(time.Second)
 					if got := a.str("error", "info", "until"); got != end.Format(time.RFC3339) || a.header.Get("Retry-After") != fmt.Sprint(int(want.Seconds())) {
 						t.Errorf("%s: lockout %d until %s (Retry-After %s), want %v", email, failed, got, a.header.Get("Retry-After"), end)
 					}
 				}
-				h.wait(want - time.Millisecond)
+				h.Wait(want - time.Millisecond)
 				try("192.0.2.3", "correct horse").refuses(429, "AccountLockout")
-				h.wait(time.Millisecond)
+				h.Wait(time.Millisecond)
 			}
 		}
 		if fmt.Sprint(answers[0]) != fmt.Sprint(answers[1]) {
 			t.Errorf("a stranger is locked out otherwise:\n%v\n%v", answers[0], answers[1])
 		}
-		if n := h.metric("usher_lockouts_total", "scope=per_user"); n != 10 {
+		if n := h.Metric("usher_lockouts_total", "scope=per_user"); n != 10 {
 			t.Errorf("%v lockouts were counted, want 10", n)
 		}
 		h.from(x, "192.0.2.3", "known@example.com", "correct horse").asks("finished")
@@ -75,19 +73,19 @@ func TestLockout(t *testing.T) {
 func TestLockoutIsForgiven(t *testing.T) {
 	onBoth(t, func(h *house) {
 		for _, kind := range []tenant.LockoutType{tenant.LockoutPerUser, tenant.LockoutPerUserPerIP} {
-			x := h.tenant(string("t-"+kind[len(kind)-2:]), lockout(kind))
-			h.user(x, "correct horse", "email:a@example.com")
+			x := h.Tenant(string("t-"+kind[len(kind)-2:]), lockout(kind))
+			h.User(x, "correct horse", "email:a@example.com")
 			try := func(ip, password string) answer { return h.from(x, ip, "a@example.com", password) }
 			for range 4 {
 				try("192.0.2.1", "wrong").refuses(401, "InvalidCredentials")
 				try("192.0.2.1", "wrong").refuses(401, "InvalidCredentials")
 				try("192.0.2.1", "correct horse").asks("finished") // on the last try, in one request
-				h.engine.Settle(t.Context())
+				h.Engine.Settle(t.Context())
 			}
 			try("192.0.2.2", "wrong").refuses(401, "InvalidCredentials")
 			try("192.0.2.2", "wrong").refuses(401, "InvalidCredentials")
 			try("192.0.2.1", "correct horse").asks("finished")
-			h.engine.Settle(t.Context())
+			h.Engine.Settle(t.Context())
 			try("192.0.2.2", "wrong").refuses(401, "InvalidCredentials")
 			try("192.0.2.2", "correct horse").refuses(429, "AccountLockout")
 			owner := try("192.0.2.1", "correct horse") // somebody else's guesses lock out the owner, or don't
@@ -103,16 +101,16 @@ func TestLockoutIsForgiven(t *testing.T) {
 // The password being right doesn't buy guesses at the second factor.
 func TestLockoutOfASecondFactor(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", lockout(tenant.LockoutPerUser), func(c *tenant.Config) {
+		x := h.Tenant("acme", lockout(tenant.LockoutPerUser), func(c *tenant.Config) {
 			c.Authenticators.Secondary = []string{"secondary_password"}
 		})
-		u := h.user(x, "correct horse", "email:a@example.com")
+		u := h.User(x, "correct horse", "email:a@example.com")
 		second := u.Authenticators[0]
 		second.ID, second.Type = "second", "secondary_password"
-		h.change(x, func(tx tenant.Tx) error { return tx.PutAuthenticator(&second) })
+		h.Change(x, func(tx tenant.Tx) error { return tx.PutAuthenticator(&second) })
 		guess := func() answer {
 			a := h.login(x, "a@example.com", "correct horse", nil)
-			h.engine.Settle(t.Context())
+			h.Engine.Settle(t.Context())
 			if a.status != 200 {
 				return a
 			}
@@ -122,7 +120,7 @@ func TestLockoutOfASecondFactor(t *testing.T) {
 			guess().refuses(401, "InvalidCredentials")
 		}
 		guess().refuses(429, "AccountLockout")
-		h.wait(time.Minute)
+		h.Wait(time.Minute)
 		h.begin(x, "login", obj{"batch_input": []obj{
 			identify("a@example.com"), authenticate("correct horse"), {"authentication": "secondary_password", "password": "correct horse"},
 		}}).asks("finished")
@@ -133,12 +131,12 @@ func TestLockoutOfASecondFactor(t *testing.T) {
 // they are about.
 func TestGuessesAtOnce(t *testing.T) {
 	onBoth(t, func(h *house) {
-		locks := h.tenant("locks", lockout(tenant.LockoutPerUser))
-		limited := h.tenant("limited", func(c *tenant.Config) {
+		locks := h.Tenant("locks", lockout(tenant.LockoutPerUser))
+		limited := h.Tenant("limited", func(c *tenant.Config) {
 			c.Limits.PasswordPerUserPerIP = tenant.Rate{Burst: 7, PeriodSeconds: 60}
 		})
 		for _, x := range []*tenant.Tenant{locks, limited} {
-			h.user(x, "correct horse", "email:known@example.com")
+			h.User(x, "correct horse", "email:known@example.com")
 			want := map[string]int{"InvalidCredentials": 3, "AccountLockout": 17}
 			if x == limited {
 				want = map[string]int{"InvalidCredentials": 7, "RateLimited": 13}
@@ -169,18 +167,18 @@ func TestGuessesAtOnce(t *testing.T) {
 // like.
 func TestRightTriesAreGivenBack(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", func(c *tenant.Config) { c.Limits.PasswordPerUserPerIP = tenant.Rate{Burst: 2, PeriodSeconds: 3600} })
-		h.user(x, "correct horse", "email:a@example.com")
+		x := h.Tenant("acme", func(c *tenant.Config) { c.Limits.PasswordPerUserPerIP = tenant.Rate{Burst: 2, PeriodSeconds: 3600} })
+		h.User(x, "correct horse", "email:a@example.com")
 		for range 6 {
 			h.login(x, "a@example.com", "correct horse", nil).asks("finished")
-			h.engine.Settle(t.Context())
+			h.Engine.Settle(t.Context())
 		}
 		h.login(x, "a@example.com", "wrong", nil).refuses(401, "InvalidCredentials")
 		h.login(x, "a@example.com", "correct horse", nil).asks("finished")
-		h.engine.Settle(t.Context())
+		h.Engine.Settle(t.Context())
 		h.login(x, "a@example.com", "wrong", nil).refuses(401, "InvalidCredentials")
 		h.login(x, "a@example.com", "correct horse", nil).refuses(429, "RateLimited")
-		if n := h.metric("usher_rate_limit_refunds_dropped_total"); n != 0 {
+		if n := h.Metric("usher_rate_limit_refunds_dropped_total"); n != 0 {
 			t.Errorf("%v refunds were dropped", n)
 		}
 	})
@@ -189,19 +187,19 @@ func TestRightTriesAreGivenBack(t *testing.T) {
 // A lockout costs no statement more.
 func TestStatementsWithLockout(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", lockout(tenant.LockoutPerUser))
-		h.user(x, "correct horse", "email:a@example.com")
+		x := h.Tenant("acme", lockout(tenant.LockoutPerUser))
+		h.User(x, "correct horse", "email:a@example.com")
 		h.signIn(x, "a@example.com", "correct horse")
-		h.engine.Settle(t.Context())
-		h.counted()
+		h.Engine.Settle(t.Context())
+		h.Counted()
 		a := h.begin(x, "login", obj{"input": identify("a@example.com")}).asks("authenticate")
-		h.counted()
+		h.Counted()
 		h.post(x, a.token(), authenticate("correct horse")).asks("finished")
-		if s := h.counted(); len(s) > 5 {
+		if s := h.Counted(); len(s) > 5 {
 			t.Errorf("a step: %d statements: %v", len(s), s)
 		}
 		h.signIn(x, "a@example.com", "correct horse")
-		if s := h.counted(); len(s) > 8 {
+		if s := h.Counted(); len(s) > 8 {
 			t.Errorf("a login in one request: %d statements: %v", len(s), s)
 		}
 	})

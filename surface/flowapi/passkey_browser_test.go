@@ -32,17 +32,17 @@ func TestPasskeysInChromium(t *testing.T) {
 	t.Cleanup(site.Close)
 	at, err := url.Parse(site.URL)
 	must(t, err)
-	h.origin = func(host string) string { return "http://" + host + ":" + at.Port() }
-	x := h.tenant("acme", withPasskeys)
+	h.Origin = func(host string) string { return "http://" + host + ":" + at.Port() }
+	x := h.Tenant("acme", withPasskeys)
 	fresh := *x
 	fresh.Hosts = []string{"login.acme.localhost", "acme.localhost"}
-	h.change(x, func(tx tenant.Tx) error { return tx.UpdateTenant(&fresh) })
-	h.publish(&fresh, 2, func(c *tenant.Config) {
+	h.Change(x, func(tx tenant.Tx) error { return tx.UpdateTenant(&fresh) })
+	h.Publish(&fresh, 2, func(c *tenant.Config) {
 		withPasskeys(c)
 		c.PasswordPolicy.BreachedCheck = false
 		c.Passkeys.RPID = "acme.localhost" // the parent of both
 	})
-	h.eventually(func() bool {
+	h.Eventually(func() bool {
 		return h.do(request{host: "login.acme.localhost", path: "/authentication_flows", body: obj{"type": "login", "name": "default"}}).status == 200
 	})
 
@@ -52,7 +52,7 @@ func TestPasskeysInChromium(t *testing.T) {
 		"protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true, "isUserVerified": true,
 		"automaticPresenceSimulation": true,
 	}}, &authenticator)
-	browser.Open(h.origin("login.acme.localhost") + "/")
+	browser.Open(h.Origin("login.acme.localhost") + "/")
 
 	var amr []string
 	run := func(what string) {
@@ -80,7 +80,7 @@ func TestPasskeysInChromium(t *testing.T) {
 	run(`logInAs("ann@example.com")`)
 
 	// A passkey of the parent works on the tenant's other host.
-	browser.Open(h.origin("acme.localhost") + "/")
+	browser.Open(h.Origin("acme.localhost") + "/")
 	run(`logInWithoutName()`)
 
 	// At the end of a sign-up with a password one is offered.
@@ -98,7 +98,7 @@ func TestPasskeysInChromium(t *testing.T) {
 
 	// A page of somebody else is given the tenant's options.
 	a := h.do(request{host: "acme.localhost", path: "/authentication_flows", body: obj{"type": "login", "name": "default"}}).asks("identify")
-	browser.Open(h.origin("evil.localhost") + "/")
+	browser.Open(h.Origin("evil.localhost") + "/")
 	if err := browser.Run("get("+optionsOf(a, "request_options")+")", nil); err == nil || !strings.Contains(err.Error(), "SecurityError") {
 		t.Errorf("on a page of somebody else: %v", err)
 	}

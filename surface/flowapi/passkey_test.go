@@ -30,11 +30,11 @@ func (h *house) phone(x *tenant.Tenant) *phone {
 
 // creates answers creation options, wherever in the action they stand.
 func (p *phone) creates(a answer) json.RawMessage {
-	p.h.t.Helper()
+	p.h.T.Helper()
 	o, err := virtualwebauthn.ParseAttestationOptions(optionsOf(a, "creation_options"))
-	must(p.h.t, err)
+	must(p.h.T, err)
 	if p.passkey.IsExcludedForAttestation(*o) {
-		p.h.t.Fatal("the device has a passkey already")
+		p.h.T.Fatal("the device has a passkey already")
 	}
 	p.device.Options.UserHandle = []byte(o.UserID)
 	return json.RawMessage(virtualwebauthn.CreateAttestationResponse(p.party, p.device, p.passkey, *o))
@@ -43,11 +43,11 @@ func (p *phone) creates(a answer) json.RawMessage {
 // gets answers request options. The counter grows, where there is one: synced
 // passkeys have none.
 func (p *phone) gets(a answer) json.RawMessage {
-	p.h.t.Helper()
+	p.h.T.Helper()
 	o, err := virtualwebauthn.ParseAssertionOptions(optionsOf(a, "request_options"))
-	must(p.h.t, err)
+	must(p.h.T, err)
 	if len(o.AllowCredentials) > 0 && !p.passkey.IsAllowedForAssertion(*o) {
-		p.h.t.Fatal("the device has none of these passkeys")
+		p.h.T.Fatal("the device has none of these passkeys")
 	}
 	if !p.device.Options.BackupEligible {
 		p.passkey.Counter++
@@ -96,7 +96,7 @@ func withPasskeys(c *tenant.Config) {
 
 func TestPasskeys(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", withPasskeys)
+		x := h.Tenant("acme", withPasskeys)
 		p := h.phone(x)
 		a := h.post(x, h.begin(x, "signup", nil).token(), identify("ann@example.com")).asks("create_authenticator")
 		a = h.post(x, a.token(), obj{"authentication": "primary_passkey", "creation_response": p.creates(a)}).asks("finished")
@@ -123,7 +123,7 @@ func TestPasskeys(t *testing.T) {
 		if len(u.Identities) != 2 || len(u.Authenticators) != 1 || u.Authenticators[0].Name() != "Passkey" || u.Authenticators[0].LastUsedAt().IsZero() {
 			t.Errorf("the user: %+v", u)
 		}
-		if leaked := h.log.String(); strings.Contains(leaked, "public_key") {
+		if leaked := h.Log.String(); strings.Contains(leaked, "public_key") {
 			t.Error("a passkey is in the log")
 		}
 	})
@@ -131,33 +131,33 @@ func TestPasskeys(t *testing.T) {
 
 // amr demands how the session that an answer opens was proved.
 func (h *house) amr(x *tenant.Tenant, a answer, want ...any) {
-	h.t.Helper()
+	h.T.Helper()
 	cookie := a.cookies["__Host-usher_session"]
 	if cookie == nil {
-		h.t.Fatalf("no session: %s", a.raw)
+		h.T.Fatalf("no session: %s", a.raw)
 	}
 	s := h.session(x, cookie.Value, 200)
 	if got, _ := s.at("session", "amr").([]any); !slices.Equal(got, want) {
-		h.t.Errorf("the session was proved by %v, want %v", got, want)
+		h.T.Errorf("the session was proved by %v, want %v", got, want)
 	}
 }
 
 func (h *house) account(x *tenant.Tenant, kind, value string) *tenant.UserRecord {
-	h.t.Helper()
+	h.T.Helper()
 	ctx := context.Background()
-	a, err := h.store.AccountByClaim(ctx, x.ID, tenant.Claim{Kind: kind, Value: value})
-	must(h.t, err)
-	u, err := h.store.User(ctx, x.ID, a.ID)
-	must(h.t, err)
+	a, err := h.Store.AccountByClaim(ctx, x.ID, tenant.Claim{Kind: kind, Value: value})
+	must(h.T, err)
+	u, err := h.Store.User(ctx, x.ID, a.ID)
+	must(h.T, err)
 	return u
 }
 
 // Offered at a login by password, declined or taken, and not offered again.
 func TestPasskeyPrompt(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", withPasskeys)
-		h.user(x, "correct horse", "email:ann@example.com")
-		h.user(x, "correct horse", "email:bob@example.com")
+		x := h.Tenant("acme", withPasskeys)
+		h.User(x, "correct horse", "email:ann@example.com")
+		h.User(x, "correct horse", "email:bob@example.com")
 		p := h.phone(x)
 		a := h.login(x, "ann@example.com", "correct horse", nil).asks("prompt_create_passkey")
 		h.post(x, a.token(), obj{"skip": true}).asks("finished")
@@ -170,7 +170,7 @@ func TestPasskeyPrompt(t *testing.T) {
 		h.post(x, a.token(), obj{"creation_response": p.creates(a)}).refuses(409, "DuplicatedIdentity")
 
 		// Nor is it another tenant's.
-		y := h.tenant("other", withPasskeys)
+		y := h.Tenant("other", withPasskeys)
 		p.device.Options.UserHandle = []byte(h.account(x, "email", "ann@example.com").ID)
 		p.x, p.party = y, virtualwebauthn.RelyingParty{ID: y.Hosts[0], Origin: "https://" + y.Hosts[0]}
 		b := h.begin(y, "login", nil).asks("identify")
@@ -180,7 +180,7 @@ func TestPasskeyPrompt(t *testing.T) {
 
 func TestPasskeyRefused(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", withPasskeys)
+		x := h.Tenant("acme", withPasskeys)
 		p := h.phone(x)
 		a := h.post(x, h.begin(x, "signup", nil).token(), identify("ann@example.com")).asks("create_authenticator")
 		h.post(x, a.token(), obj{"authentication": "primary_passkey", "creation_response": p.creates(a)}).asks("finished")
@@ -217,7 +217,7 @@ func TestPasskeyRefused(t *testing.T) {
 // An answer works once, on whatever state and in whatever race.
 func TestPasskeyAnswersWorkOnce(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", withPasskeys, func(c *tenant.Config) {
+		x := h.Tenant("acme", withPasskeys, func(c *tenant.Config) {
 			c.Passkeys.UserVerification = tenant.VerificationPreferred
 			c.Authenticators.Secondary, c.Authenticators.SecondaryMode = []string{"secondary_password"}, tenant.SecondaryRequired
 		})
@@ -245,8 +245,8 @@ func TestPasskeyAnswersWorkOnce(t *testing.T) {
 // Strangers and users without a passkey seem to have one, always the same.
 func TestPasskeyDecoys(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x, y := h.tenant("acme", withPasskeys), h.tenant("other", withPasskeys)
-		h.user(x, "correct horse", "email:ann@example.com")
+		x, y := h.Tenant("acme", withPasskeys), h.Tenant("other", withPasskeys)
+		h.User(x, "correct horse", "email:ann@example.com")
 		asked := func(x *tenant.Tenant, email string) string {
 			a := h.post(x, h.begin(x, "login", nil).token(), identify(email)).asks("authenticate")
 			if a.str("result", "action", "data", "options", 0, "authentication") != "primary_password" ||
@@ -269,25 +269,25 @@ func TestPasskeyDecoys(t *testing.T) {
 // What a login with a passkey costs in statements.
 func TestStatementsOfPasskeys(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", withPasskeys)
+		x := h.Tenant("acme", withPasskeys)
 		p := h.phone(x)
 		a := h.post(x, h.begin(x, "signup", nil).token(), identify("ann@example.com")).asks("create_authenticator")
 		h.post(x, a.token(), obj{"authentication": "primary_passkey", "creation_response": p.creates(a)}).asks("finished")
 		check := func(what string, most int) {
 			t.Helper()
-			s := h.counted()
+			s := h.Counted()
 			t.Logf("%-28s %d %v", what, len(s), s)
 			if len(s) > most {
 				t.Errorf("%s: %d statements, at most %d: %v", what, len(s), most, s)
 			}
 		}
-		h.counted()
+		h.Counted()
 		a = h.begin(x, "login", nil).asks("identify")
 		check("create", 2)
 		h.post(x, a.token(), assertion("passkey", p.gets(a))).asks("finished")
 		check("passkey without a name", 7) // identify and authenticate in one
 		a = h.post(x, h.begin(x, "login", nil).token(), identify("ann@example.com")).asks("authenticate")
-		h.counted()
+		h.Counted()
 		h.post(x, a.token(), assertion("primary_passkey", p.gets(a))).asks("finished")
 		check("passkey by name", 6) // one of them is the record's: its counter
 	})

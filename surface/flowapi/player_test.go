@@ -95,13 +95,13 @@ func (p *doorPlayer) read(file, slug string) {
 		}
 	}
 	p.limits.set(0)
-	p.x = p.tenant(slug, configure)
+	p.x = p.Tenant(slug, configure)
 	if p.bots != nil {
-		p.secret(p.x, tenant.BotSecretName, "bot secret")
+		p.Secret(p.x, tenant.BotSecretName, "bot secret")
 	}
-	p.change(p.x, func(tx tenant.Tx) error {
+	p.Change(p.x, func(tx tenant.Tx) error {
 		for _, alias := range world.Ready {
-			if err := tx.PutSecret(p.x.ID, tenant.Secret{Name: tenant.OAuthSecretName(alias), UpdatedAt: p.house.now()}, []byte("sealed")); err != nil {
+			if err := tx.PutSecret(p.x.ID, tenant.Secret{Name: tenant.OAuthSecretName(alias), UpdatedAt: p.house.Now()}, []byte("sealed")); err != nil {
 				return err
 			}
 		}
@@ -137,7 +137,7 @@ func (p *doorPlayer) directories(c *tenant.Config, people map[string][]flowPerso
 
 // record is a user as the store has them.
 func (p *doorPlayer) record(u *flowUser) *tenant.UserRecord {
-	now := p.house.now()
+	now := p.house.Now()
 	r := &tenant.UserRecord{User: tenant.User{
 		TenantID: p.x.ID, ID: u.ID, State: tenant.UserActive, Access: u.Access, Anonymous: u.Anonymous, Attributes: u.Attributes, CreatedAt: now, UpdatedAt: now,
 	}}
@@ -191,12 +191,12 @@ func (p *doorPlayer) keeps(a *tenant.Authenticator) string {
 
 // signIn opens a session without a flow and gives its token.
 func (p *doorPlayer) opens(user string, amr ...string) string {
-	now, token, run := p.house.now(), secret.NewToken("ushersession_"), secret.NewPFID(p.x.Partition)
+	now, token, run := p.house.Now(), secret.NewToken("ushersession_"), secret.NewPFID(p.x.Partition)
 	s := &tenant.Session{
 		TenantID: p.x.ID, ID: secret.NewID(), TokenHash: secret.TokenHash(token), UserID: user, RunID: run, AMR: amr, AuthenticatedAt: now,
 		CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(time.Hour), IdleExpiresAt: now.Add(time.Hour),
 	}
-	must(p.T, p.store.Commit(context.Background(), &tenant.Commit{
+	must(p.T, p.Store.Commit(context.Background(), &tenant.Commit{
 		New: true, Session: s, State: tenant.FlowState{TenantID: p.x.ID, TokenHash: secret.TokenHash(run), RunID: run, UserID: user, CreatedAt: now},
 		Run: tenant.Run{
 			TenantID: p.x.ID, ID: run, Flow: tenant.FlowRef{Type: tenant.Login, Name: "default"}, ConfigVersion: 1, Status: tenant.RunFinished,
@@ -299,13 +299,13 @@ func (p *doorPlayer) happens(n int, verb, rest string) {
 	case "back":
 		p.now = p.states[number()]
 	case "wait":
-		p.house.wait(time.Duration(number()) * time.Second)
+		p.house.Wait(time.Duration(number()) * time.Second)
 	case "approve":
 		if a := p.page("POST", p.x.Hosts[0], p.link(p.x), nil); a.status != 200 {
 			p.Fatalf("line %d: the link's page: %d %s", n, a.status, a.raw)
 		}
 	case "to":
-		list, err := p.store.Messages(context.Background(), p.x.ID, tenant.MessageFilter{}, tenant.Page{Limit: 1})
+		list, err := p.Store.Messages(context.Background(), p.x.ID, tenant.MessageFilter{}, tenant.Page{Limit: 1})
 		must(p.T, err)
 		if len(list) == 0 || list[0].To != rest {
 			p.Fatalf("line %d: no message to %s", n, rest)
@@ -351,7 +351,7 @@ func (p *doorPlayer) expand(s string) string {
 		options, _ := p.now.at("result", "action", "data", "options").([]any)
 		for i := range options {
 			if key := p.now.str("result", "action", "data", "options", i, "secret"); key != "" {
-				s = strings.ReplaceAll(s, "$SETTOTP", totpCode(key, p.house.now()))
+				s = strings.ReplaceAll(s, "$SETTOTP", totpCode(key, p.house.Now()))
 			}
 		}
 	}
@@ -360,7 +360,7 @@ func (p *doorPlayer) expand(s string) string {
 		if key == "" {
 			key = p.totp
 		}
-		s = strings.ReplaceAll(s, "$TOTP", totpCode(key, p.house.now()))
+		s = strings.ReplaceAll(s, "$TOTP", totpCode(key, p.house.Now()))
 	}
 	s = strings.ReplaceAll(s, "$KEPT", p.kept)
 	return strings.ReplaceAll(s, "$RECOVERY", p.now.str("result", "action", "data", "recovery_codes", 0))

@@ -20,11 +20,11 @@ func same(a answer) string { return varies.ReplaceAllString(a.raw, "...") }
 // statements they took.
 func TestUnknownUserIsAnsweredLikeAnother(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme")
-		h.user(x, "correct horse", "email:known@example.com")
+		x := h.Tenant("acme")
+		h.User(x, "correct horse", "email:known@example.com")
 		h.begin(x, "login", nil) // now everything is in memory
 		walk := func(email string) (answers, statements []string) {
-			h.counted()
+			h.Counted()
 			a := h.begin(x, "login", nil)
 			b := h.post(x, a.token(), identify(email))
 			c := h.post(x, b.token(), authenticate("wrong"))
@@ -32,12 +32,12 @@ func TestUnknownUserIsAnsweredLikeAnother(t *testing.T) {
 				answers = append(answers, same(c))
 				c = h.post(x, b.token(), authenticate("wrong"))
 			}
-			statements = h.counted()
+			statements = h.Counted()
 			d := h.login(x, email, "wrong", nil)
 			return append(answers, same(a), same(b), same(c), same(d)), statements
 		}
 		known, how := walk("known@example.com")
-		h.wait(time.Hour) // the limits are full again
+		h.Wait(time.Hour) // the limits are full again
 		unknown, how2 := walk("nobody@example.com")
 		if !slices.Equal(digitless(known), digitless(unknown)) {
 			t.Errorf("known:\n%s\nunknown:\n%s", strings.Join(known, ""), strings.Join(unknown, ""))
@@ -46,7 +46,7 @@ func TestUnknownUserIsAnsweredLikeAnother(t *testing.T) {
 			t.Errorf("statements, known:\n%v\nunknown:\n%v", how, how2)
 		}
 
-		y := h.tenant("open", func(c *tenant.Config) { c.Accounts.RevealUnknownUsers = true })
+		y := h.Tenant("open", func(c *tenant.Config) { c.Accounts.RevealUnknownUsers = true })
 		a := h.begin(y, "login", nil)
 		h.post(y, a.token(), identify("nobody@example.com")).refuses(404, "UserNotFound")
 	})
@@ -65,9 +65,9 @@ func digitless(answers []string) []string {
 // At another tenant's host a token is as unknown as one that was made up.
 func TestTenantsAreApart(t *testing.T) {
 	onBoth(t, func(h *house) {
-		a, b := h.tenant("a"), h.tenant("b")
-		h.user(a, "correct horse", "email:u@example.com")
-		h.user(b, "correct horse", "email:u@example.com")
+		a, b := h.Tenant("a"), h.Tenant("b")
+		h.User(a, "correct horse", "email:u@example.com")
+		h.User(b, "correct horse", "email:u@example.com")
 		state := h.begin(a, "login", obj{"input": identify("u@example.com")}).asks("authenticate").token()
 		random := "authflowstate_" + strings.Repeat("7", 32)
 		for _, path := range []string{"/authentication_flows/states", "/authentication_flows/states/input"} {
@@ -96,13 +96,13 @@ func TestTenantsAreApart(t *testing.T) {
 // Guesses are paid for before they are looked at, wherever they start from.
 func TestGuessesAreLimited(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", func(c *tenant.Config) {
+		x := h.Tenant("acme", func(c *tenant.Config) {
 			c.Limits.PasswordPerUserPerIP = tenant.Rate{Burst: 3, PeriodSeconds: 60}
 			c.Limits.PasswordPerIP = tenant.Rate{Burst: 5, PeriodSeconds: 60}
 			c.Limits.SignupPerIP = tenant.Rate{Burst: 1, PeriodSeconds: 60}
 		})
-		h.user(x, "correct horse", "email:a@example.com")
-		h.user(x, "correct horse", "email:b@example.com")
+		h.User(x, "correct horse", "email:a@example.com")
+		h.User(x, "correct horse", "email:b@example.com")
 		from := func(ip, email, password string) answer {
 			return h.do(request{host: "acme.test", path: "/authentication_flows", headers: map[string]string{"X-Forwarded-For": ip}, body: obj{
 				"type": "login", "batch_input": []obj{identify(email), authenticate(password)},
@@ -124,9 +124,9 @@ func TestGuessesAreLimited(t *testing.T) {
 		from("2001:db8:1:2:f::", "b@example.com", "wrong").refuses(401, "InvalidCredentials")   //
 		from("2001:db8:1:2:a::b", "b@example.com", "correct horse").refuses(429, "RateLimited") //
 		from("2001:db8:1:3::", "b@example.com", "correct horse").asks("finished")
-		h.wait(time.Minute)
+		h.Wait(time.Minute)
 		from("192.0.2.1", "a@example.com", "correct horse").asks("finished")
-		if n := h.metric("usher_rate_limited_total", "bucket=password"); n != 3 {
+		if n := h.Metric("usher_rate_limited_total", "bucket=password"); n != 3 {
 			t.Errorf("counted %v", n)
 		}
 
@@ -139,8 +139,8 @@ func TestGuessesAreLimited(t *testing.T) {
 // no secret is in it, in the log, or in the clear in the database.
 func TestAuditKeepsSignInsAndNoSecrets(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", func(c *tenant.Config) { c.Limits.PasswordPerUserPerIP.Burst = 3 })
-		u := h.user(x, "correct horse", "email:a@example.com")
+		x := h.Tenant("acme", func(c *tenant.Config) { c.Limits.PasswordPerUserPerIP.Burst = 3 })
+		u := h.User(x, "correct horse", "email:a@example.com")
 		id := map[string]string{"X-Request-Id": "the-request-of-the-test"}
 		try := func(password string) answer {
 			return h.do(request{host: "acme.test", path: "/authentication_flows", headers: id, body: obj{
@@ -153,9 +153,9 @@ func TestAuditKeepsSignInsAndNoSecrets(t *testing.T) {
 		for range 5 {
 			try("a wrong secret").refuses(429, "RateLimited") // written down once a minute
 		}
-		_, err := h.store.SealAudit(t.Context(), 100)
+		_, err := h.Store.SealAudit(t.Context(), 100)
 		must(t, err)
-		log, err := h.store.AuditLog(t.Context(), x.ID, tenant.AuditFilter{Category: tenant.AuditSignIn}, tenant.Page{Limit: 100})
+		log, err := h.Store.AuditLog(t.Context(), x.ID, tenant.AuditFilter{Category: tenant.AuditSignIn}, tenant.Page{Limit: 100})
 		must(t, err)
 		outcomes := map[string]int{}
 		for _, e := range log {
@@ -170,7 +170,7 @@ func TestAuditKeepsSignInsAndNoSecrets(t *testing.T) {
 		everything, err := json.Marshal(log)
 		must(t, err)
 		for _, s := range []string{"correct horse", "a wrong secret", done.token(), done.str("result", "action", "data", "session_token"), "a@example.com"} {
-			if strings.Contains(string(everything), s) || strings.Contains(h.log.String(), s) {
+			if strings.Contains(string(everything), s) || strings.Contains(h.Log.String(), s) {
 				t.Errorf("%q is in the audit log or in the log", s)
 			}
 		}

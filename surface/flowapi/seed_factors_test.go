@@ -40,7 +40,7 @@ func (r *reading) example(i int) obj {
 
 // in moves to another tenant.
 func (r *reading) in(change ...func(*tenant.Config)) *reading {
-	r.x = r.h.tenant(strings.ToLower(secret.NewToken("t")[:20]), append([]func(*tenant.Config){seedFactors}, change...)...)
+	r.x = r.h.Tenant(strings.ToLower(secret.NewToken("t")[:20]), append([]func(*tenant.Config){seedFactors}, change...)...)
 	return r
 }
 
@@ -107,7 +107,7 @@ func (r *reading) code() string { return r.h.code(r.x) }
 
 // later waits until another message may be sent.
 func (r *reading) later() *reading {
-	r.h.wait(61 * time.Second)
+	r.h.Wait(61 * time.Second)
 	return r
 }
 
@@ -138,21 +138,21 @@ func required(method string) func(*tenant.Config) {
 // has gives a user further authenticators; a TOTP key comes in base32.
 func (r *reading) has(u *tenant.UserRecord, kind, kept string) {
 	r.t.Helper()
-	a := tenant.Authenticator{TenantID: u.TenantID, ID: secret.NewID(), UserID: u.ID, Type: kind, Secret: kept, CreatedAt: r.h.now(), UpdatedAt: r.h.now()}
+	a := tenant.Authenticator{TenantID: u.TenantID, ID: secret.NewID(), UserID: u.ID, Type: kind, Secret: kept, CreatedAt: r.h.Now(), UpdatedAt: r.h.Now()}
 	switch kind {
 	case "secondary_totp":
 		a.Secret = r.h.seal(r.x, a.ID, `{"key":"`+kept+`"}`)
 	case "secondary_password":
 		a.Secret = u.Authenticators[0].Secret
 	}
-	r.h.change(r.x, func(tx tenant.Tx) error { return tx.PutAuthenticator(&a) })
+	r.h.Change(r.x, func(tx tenant.Tx) error { return tx.PutAuthenticator(&a) })
 }
 
 // seal hides what an authenticator keeps, as the engine does.
 func (h *house) seal(x *tenant.Tenant, id, plain string) string {
-	h.t.Helper()
-	b, err := h.master.Seal(x, "authenticator", id, []byte(plain))
-	must(h.t, err)
+	h.T.Helper()
+	b, err := h.Master.Seal(x, "authenticator", id, []byte(plain))
+	must(h.T, err)
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
@@ -197,7 +197,7 @@ var seedReadings = map[string]func(*reading){
 		r.in(func(c *tenant.Config) {
 			c.PasswordPolicy = tenant.PasswordPolicy{MinimumLength: 8, AlphabetRequired: true, DigitRequired: true, ForceChange: true}
 		})
-		r.h.user(r.x, "12345678", "email:johnsmith@example.com")
+		r.h.User(r.x, "12345678", "email:johnsmith@example.com")
 		r.begin("login", seedJohn, authenticate("12345678")).shows(0)
 		newPassword(r)
 	},
@@ -205,14 +205,14 @@ var seedReadings = map[string]func(*reading){
 		r.in(func(c *tenant.Config) {
 			c.PasswordPolicy = tenant.PasswordPolicy{MinimumLength: 8, DigitRequired: true}
 		})
-		r.h.user(r.x, "12345678", "email:johnsmith@example.com")
+		r.h.User(r.x, "12345678", "email:johnsmith@example.com")
 		r.begin("account_recovery", seedJohn, obj{"index": 0}).posts(obj{"account_recovery_code": r.code()})
 		r.shows(0, func(e obj) { e["result"].(obj)["type"] = "account_recovery" })
 		newPassword(r)
 	},
 	"2.8": func(r *reading) { // Finish Response
 		r.in()
-		r.h.user(r.x, "12345678", "email:johnsmith@example.com")
+		r.h.User(r.x, "12345678", "email:johnsmith@example.com")
 		r.begin("login", seedJohn, authenticate("12345678")).shows(0, func(e obj) {
 			delete(e["result"].(obj)["action"].(obj)["data"].(obj), "finish_redirect_uri") // of a run for an authorization request
 		})
@@ -233,7 +233,7 @@ var seedReadings = map[string]func(*reading){
 	},
 	"4.2": func(r *reading) { // primary_oob_otp_email
 		r.in()
-		r.h.user(r.x, "12345678", "email:johnsmith@example.com")
+		r.h.User(r.x, "12345678", "email:johnsmith@example.com")
 		r.begin("login", seedJohn).offers(0).sends(2).asks("authenticate").sends(3, r.code()).asks("finished")
 		r.in().begin("signup", seedJohn).offers(1).sends(4).asks("create_authenticator").posts(obj{"code": r.code()}).asks("finished")
 	},
@@ -246,7 +246,7 @@ var seedReadings = map[string]func(*reading){
 				}},
 			}}}
 		})
-		u := r.h.user(r.x, "12345678", "phone:+85298765432")
+		u := r.h.User(r.x, "12345678", "phone:+85298765432")
 		r.has(u, "primary_oob_otp_email", "johnsmith@example.com")
 		r.has(u, "primary_oob_otp_sms", "+85298765432")
 		r.begin("login", seedPhone).offers(0).sends(2).asks("authenticate").posts(obj{"code": r.code()}).asks("finished")
@@ -267,8 +267,8 @@ var seedReadings = map[string]func(*reading){
 	"4.7": func(r *reading) { // secondary_totp
 		r.in(required("secondary_totp")).begin("signup", seedJohn, create("12345678")).offers(0).sends(2).shows(3)
 		key := r.last.str("result", "action", "data", "secret")
-		r.sends(4, totpCode(key, r.h.now())).asks("finished")
-		r.later().begin("login", seedJohn, authenticate("12345678")).sends(1, totpCode(key, r.h.now())).asks("finished")
+		r.sends(4, totpCode(key, r.h.Now())).asks("finished")
+		r.later().begin("login", seedJohn, authenticate("12345678")).sends(1, totpCode(key, r.h.Now())).asks("finished")
 	},
 	"5.1": func(r *reading) { // Retrieve a state again
 		r.in().begin("login", seedJohn)
@@ -296,7 +296,7 @@ func newPassword(r *reading) {
 func identification(loginID string) func(*reading) {
 	return func(r *reading) {
 		r.in()
-		r.h.user(r.x, "12345678", loginID)
+		r.h.User(r.x, "12345678", loginID)
 		r.begin("login").offers(0).sends(1).asks("authenticate").posts(authenticate("12345678")).asks("finished")
 		r.in().begin("signup").offers(0).sends(1).asks("create_authenticator")
 	}
@@ -306,7 +306,7 @@ func TestSeedExamplesOfActionsAndMethods(t *testing.T) {
 	sections := seedExamples(t)
 	onBoth(t, func(h *house) {
 		for _, section := range slices.Sorted(maps.Keys(seedReadings)) {
-			h.sub(section, func(t *testing.T) {
+			h.Sub(section, func(t *testing.T) {
 				r := &reading{h: h, t: t, examples: sections[section], read: make([]bool, len(sections[section]))}
 				seedReadings[section](r)
 				for i, read := range r.read {

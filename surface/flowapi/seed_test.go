@@ -54,14 +54,14 @@ func TestSeedExamplesWorkAsPrinted(t *testing.T) {
 	sections := seedExamples(t)
 	onBoth(t, func(h *house) {
 		for i, s := range seedSections {
-			h.sub(s.section, func(t *testing.T) {
+			h.Sub(s.section, func(t *testing.T) {
 				examples := sections[s.section]
 				if len(examples) != s.examples {
 					t.Fatalf("the reference has %d examples here, the table %d: %v", len(examples), s.examples, examples)
 				}
-				x := h.tenant(fmt.Sprintf("seed%d", i), seedTenant)
+				x := h.Tenant(fmt.Sprintf("seed%d", i), seedTenant)
 				if s.user != nil {
-					h.user(x, s.password, s.user...)
+					h.User(x, s.password, s.user...)
 				}
 				var last answer
 				for _, body := range s.before {

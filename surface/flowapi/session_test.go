@@ -6,24 +6,25 @@ import (
 
 	"github.com/usher-id/usher/tenant"
 	"github.com/usher-id/usher/testenv"
+	"github.com/usher-id/usher/testenv/housetest"
 )
 
 func (h *house) signIn(x *tenant.Tenant, email, password string) (token string) {
-	h.t.Helper()
+	h.T.Helper()
 	return h.login(x, email, password, obj{"session": "token"}).asks("finished").str("result", "action", "data", "session_token")
 }
 
 func TestSessionsEndInTime(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", func(c *tenant.Config) {
+		x := h.Tenant("acme", func(c *tenant.Config) {
 			c.Sessions.LifetimeSeconds, c.Sessions.IdleTimeoutSeconds = 7200, 1800
 		})
-		h.user(x, "correct horse", "email:a@example.com")
+		h.User(x, "correct horse", "email:a@example.com")
 		idle := h.signIn(x, "a@example.com", "correct horse")
 		used := h.signIn(x, "a@example.com", "correct horse")
-		start := h.now()
+		start := h.Now()
 		for range 7 { // 119 minutes, with use
-			h.wait(17 * time.Minute)
+			h.Wait(17 * time.Minute)
 			h.session(x, used, 200)
 		}
 		a := h.session(x, used, 200)
@@ -33,7 +34,7 @@ func TestSessionsEndInTime(t *testing.T) {
 		if a.str("session", "idle_expires_at") != a.str("session", "expires_at") {
 			t.Errorf("the idle end is after the end: %s", a.raw)
 		}
-		h.wait(time.Minute)
+		h.Wait(time.Minute)
 		h.session(x, used, 401)
 		h.session(x, idle, 401)
 	})
@@ -41,9 +42,9 @@ func TestSessionsEndInTime(t *testing.T) {
 
 func TestRevocation(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", func(c *tenant.Config) { c.Web.AllowedOrigins = []string{"https://app.example.com"} })
-		h.user(x, "correct horse", "email:a@example.com")
-		h.user(x, "correct horse", "email:b@example.com")
+		x := h.Tenant("acme", func(c *tenant.Config) { c.Web.AllowedOrigins = []string{"https://app.example.com"} })
+		h.User(x, "correct horse", "email:a@example.com")
+		h.User(x, "correct horse", "email:b@example.com")
 		revoke := func(token string, body obj, headers ...string) answer {
 			q := request{host: "acme.test", path: "/session/revoke", body: body, headers: map[string]string{"Cookie": "__Host-usher_session=" + token}}
 			for i := 0; i < len(headers); i += 2 {
@@ -86,7 +87,7 @@ func TestRevocation(t *testing.T) {
 		h.session(x, s4, 401)
 		h.session(x, stranger, 200)
 
-		log, err := h.store.AuditLog(t.Context(), x.ID, tenant.AuditFilter{Action: "session.revoke"}, tenant.Page{Limit: 10})
+		log, err := h.Store.AuditLog(t.Context(), x.ID, tenant.AuditFilter{Action: "session.revoke"}, tenant.Page{Limit: 10})
 		must(t, err)
 		if len(log) != 3 || log[0].ActorKind != tenant.ActorUser || log[0].RequestID != a.header.Get("X-Request-Id") {
 			t.Errorf("the audit log has %d revocations: %+v", len(log), log)
@@ -98,10 +99,10 @@ func TestRevocation(t *testing.T) {
 // had open proves nothing any more.
 func TestDisabledUser(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme")
-		u := h.user(x, "correct horse", "email:a@example.com")
+		x := h.Tenant("acme")
+		u := h.User(x, "correct horse", "email:a@example.com")
 		token := h.signIn(x, "a@example.com", "correct horse")
-		h.change(x, func(tx tenant.Tx) error {
+		h.Change(x, func(tx tenant.Tx) error {
 			off := u.User
 			off.State = tenant.UserDisabled
 			return tx.UpdateUser(&off)
@@ -113,9 +114,9 @@ func TestDisabledUser(t *testing.T) {
 }
 
 func TestPlainHTTPInDevelopment(t *testing.T) {
-	h := build(t, testenv.SQLite(t), func(s *settings) { s.surface.Dev = true })
-	x := h.tenant("acme")
-	h.user(x, "correct horse", "email:a@example.com")
+	h := build(t, testenv.SQLite(t), func(s *housetest.Options) { s.Doors.Dev = true })
+	x := h.Tenant("acme")
+	h.User(x, "correct horse", "email:a@example.com")
 	a := h.do(request{plain: true, host: "acme.test:8080", path: "/authentication_flows", body: obj{
 		"type": "login", "batch_input": []obj{identify("a@example.com"), authenticate("correct horse")},
 	}})
@@ -135,13 +136,13 @@ func TestPlainHTTPInDevelopment(t *testing.T) {
 // Who proves themselves again keeps what they had proved before.
 func TestRenewalAddsToAMR(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", byCode)
-		h.verified(x, h.user(x, "correct horse", "email:a@example.com"))
+		x := h.Tenant("acme", byCode)
+		h.verified(x, h.User(x, "correct horse", "email:a@example.com"))
 		a := h.begin(x, "login", obj{"input": obj{"identification": "email", "login_id": "a@example.com", "authentication": "primary_oob_otp_email"}}).asks("authenticate")
 		a = h.post(x, a.token(), obj{"code": h.code(x)}).asks("finished")
 		h.amr(x, a, "otp")
 
-		h.wait(time.Minute)
+		h.Wait(time.Minute)
 		again := h.as(x, "__Host-usher_session="+a.cookies["__Host-usher_session"].Value, "/authentication_flows", obj{"type": "reauth", "input": authenticate("correct horse")}).asks("finished")
 		if again.cookies["__Host-usher_session"] != nil {
 			t.Error("another session opens")
@@ -149,7 +150,7 @@ func TestRenewalAddsToAMR(t *testing.T) {
 		h.amr(x, a, "otp", "pwd")
 		at, err := time.Parse(time.RFC3339, h.session(x, a.cookies["__Host-usher_session"].Value, 200).str("session", "authenticated_at"))
 		must(t, err)
-		if ago := h.now().Sub(at); ago > 30*time.Second {
+		if ago := h.Now().Sub(at); ago > 30*time.Second {
 			t.Errorf("proved anew %v ago, want now", ago)
 		}
 	})

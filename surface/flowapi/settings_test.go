@@ -9,7 +9,7 @@ import (
 
 // settings runs a settings flow as who is signed in.
 func (h *house) settings(x *tenant.Tenant, session string, inputs ...obj) answer {
-	h.t.Helper()
+	h.T.Helper()
 	return h.as(x, signedInBy(session), "/authentication_flows", obj{"type": "settings", "batch_input": inputs})
 }
 
@@ -17,9 +17,9 @@ func (h *house) settings(x *tenant.Tenant, session string, inputs ...obj) answer
 // it goes on, and no new one opens.
 func TestSettingsChangeAPassword(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme")
-		u := h.user(x, "correct horse", "email:a@example.com")
-		h.user(x, "correct horse", "email:b@example.com")
+		x := h.Tenant("acme")
+		u := h.User(x, "correct horse", "email:a@example.com")
+		h.User(x, "correct horse", "email:b@example.com")
 		other, bystander := h.signIn(x, "a@example.com", "correct horse"), h.signIn(x, "b@example.com", "correct horse")
 		mine := h.signIn(x, "a@example.com", "correct horse")
 		change := obj{"setting": "password", "new_password": "battery staple"}
@@ -41,7 +41,7 @@ func TestSettingsChangeAPassword(t *testing.T) {
 		ask(mine).asks("change_setting")
 
 		// A session that was left open isn't enough; the same input is, after a proof.
-		h.wait(901 * time.Second)
+		h.Wait(901 * time.Second)
 		input(mine).refuses(403, "SessionNotFresh")
 		h.as(x, signedInBy(mine), "/authentication_flows", obj{"type": "reauth", "input": authenticate("correct horse")}).asks("finished")
 		done := input(mine).asks("finished")
@@ -53,12 +53,12 @@ func TestSettingsChangeAPassword(t *testing.T) {
 		h.session(x, bystander, 200)
 		h.login(x, "a@example.com", "correct horse", nil).refuses(401, "InvalidCredentials")
 		h.login(x, "a@example.com", "battery staple", nil).asks("finished")
-		run, err := h.store.Run(t.Context(), x.ID, done.str("result", "id"))
+		run, err := h.Store.Run(t.Context(), x.ID, done.str("result", "id"))
 		must(t, err)
 		if run.UserID != u.ID || run.SessionID == "" || run.Status != tenant.RunFinished {
 			t.Errorf("the run: %+v", run)
 		}
-		if n := h.metric("usher_flow_rejections_total", "reason=session_not_fresh"); n != 1 {
+		if n := h.Metric("usher_flow_rejections_total", "reason=session_not_fresh"); n != 1 {
 			t.Errorf("%v refusals are counted", n)
 		}
 	})
@@ -66,8 +66,8 @@ func TestSettingsChangeAPassword(t *testing.T) {
 
 func TestSettingsMayLeaveOtherSessionsAlone(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", func(c *tenant.Config) { c.Sessions.EndOthersOnPasswordChange = false })
-		h.user(x, "correct horse", "email:a@example.com")
+		x := h.Tenant("acme", func(c *tenant.Config) { c.Sessions.EndOthersOnPasswordChange = false })
+		h.User(x, "correct horse", "email:a@example.com")
 		other, mine := h.signIn(x, "a@example.com", "correct horse"), h.signIn(x, "a@example.com", "correct horse")
 		h.settings(x, mine, obj{"setting": "password", "new_password": "battery staple"}).asks("finished")
 		h.session(x, other, 200)
@@ -77,8 +77,8 @@ func TestSettingsMayLeaveOtherSessionsAlone(t *testing.T) {
 // What a settings flow writes is there afterwards.
 func TestSettingsAreKept(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme")
-		u := h.user(x, "correct horse", "email:a@example.com")
+		x := h.Tenant("acme")
+		u := h.User(x, "correct horse", "email:a@example.com")
 		mine := h.signIn(x, "a@example.com", "correct horse")
 		h.settings(x, mine, obj{"setting": "profile", "attributes": []obj{{"pointer": "/given_name", "value": "Ada"}}}).asks("finished")
 		if who := h.session(x, mine, 200); who.str("user", "attributes", "given_name") != "Ada" {
@@ -87,10 +87,10 @@ func TestSettingsAreKept(t *testing.T) {
 		a := h.settings(x, mine).asks("change_setting")
 		key := a.str("result", "action", "data", "options", 2, "secret")
 		h.settings(x, mine).asks("change_setting")
-		h.as(x, signedInBy(mine), "/authentication_flows/states/input", obj{"state_token": a.token(), "input": obj{"setting": "totp", "code": totpCode(key, h.now())}}).asks("finished")
+		h.as(x, signedInBy(mine), "/authentication_flows/states/input", obj{"state_token": a.token(), "input": obj{"setting": "totp", "code": totpCode(key, h.Now())}}).asks("finished")
 		h.settings(x, mine, obj{"setting": "recovery_codes"}, obj{"confirm_recovery_code": true}).asks("finished")
 		types := func() (out []string) {
-			r, err := h.store.User(t.Context(), x.ID, u.ID)
+			r, err := h.Store.User(t.Context(), x.ID, u.ID)
 			must(t, err)
 			for _, a := range r.Authenticators {
 				out = append(out, a.Type)
@@ -112,27 +112,27 @@ func TestSettingsAreKept(t *testing.T) {
 // An address is verified without a session, in the time that the tenant gives.
 func TestVerification(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme")
-		u := h.user(x, "correct horse", "email:a@example.com")
+		x := h.Tenant("acme")
+		u := h.User(x, "correct horse", "email:a@example.com")
 		h.unverified(x, u)
 		a := h.begin(x, "verification", obj{"input": identify("a@example.com")}).asks("verify")
-		run, err := h.store.Run(t.Context(), x.ID, a.str("result", "id"))
+		run, err := h.Store.Run(t.Context(), x.ID, a.str("result", "id"))
 		must(t, err)
 		if got := run.ExpiresAt.Sub(run.CreatedAt); got != time.Hour {
 			t.Errorf("the run lasts %v", got)
 		}
-		h.wait(59 * time.Minute)
+		h.Wait(59 * time.Minute)
 		done := h.post(x, a.token(), obj{"code": h.message(x).Code}).asks("finished")
 		if len(done.cookies) != 0 {
 			t.Errorf("cookies: %v", done.cookies)
 		}
-		r, err := h.store.User(t.Context(), x.ID, u.ID)
+		r, err := h.Store.User(t.Context(), x.ID, u.ID)
 		must(t, err)
-		if at := r.Identities[0].VerifiedAt; !at.Equal(h.now().Truncate(time.Millisecond)) {
-			t.Errorf("verified at %v, want %v", at, h.now())
+		if at := r.Identities[0].VerifiedAt; !at.Equal(h.Now().Truncate(time.Millisecond)) {
+			t.Errorf("verified at %v, want %v", at, h.Now())
 		}
 		a = h.begin(x, "verification", obj{"input": identify("a@example.com")}).asks("verify")
-		h.wait(time.Hour)
+		h.Wait(time.Hour)
 		h.post(x, a.token(), obj{"code": "000000"}).refuses(404, "AuthenticationFlowNotFound")
 	})
 }
@@ -141,8 +141,8 @@ func TestVerification(t *testing.T) {
 // counted.
 func TestVerificationUnlocksNobody(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", func(c *tenant.Config) { c.Lockout.MaxAttempts = 2 })
-		h.user(x, "correct horse", "email:a@example.com")
+		x := h.Tenant("acme", func(c *tenant.Config) { c.Lockout.MaxAttempts = 2 })
+		h.User(x, "correct horse", "email:a@example.com")
 		h.login(x, "a@example.com", "wrong", nil).refuses(401, "InvalidCredentials")
 		a := h.begin(x, "verification", obj{"input": identify("a@example.com")}).asks("verify")
 		h.post(x, a.token(), obj{"code": h.message(x).Code}).asks("finished")
@@ -153,8 +153,8 @@ func TestVerificationUnlocksNobody(t *testing.T) {
 
 // unverified makes a user's login ids unproved.
 func (h *house) unverified(x *tenant.Tenant, u *tenant.UserRecord) {
-	h.t.Helper()
-	h.change(x, func(tx tenant.Tx) error {
+	h.T.Helper()
+	h.Change(x, func(tx tenant.Tx) error {
 		for i := range u.Identities {
 			id := u.Identities[i]
 			if err := tx.RemoveIdentity(x.ID, id.ID); err != nil {

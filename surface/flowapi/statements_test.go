@@ -11,19 +11,19 @@ import (
 // the numbers. Everything that is read once and remembered was read before.
 func TestStatements(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", seedTenant)
-		h.user(x, "correct horse", "email:a@example.com")
+		x := h.Tenant("acme", seedTenant)
+		h.User(x, "correct horse", "email:a@example.com")
 		h.login(x, "a@example.com", "correct horse", nil).asks("finished")
 		h.begin(x, "signup", nil)
 		check := func(what string, most int) {
 			t.Helper()
-			s := h.counted()
+			s := h.Counted()
 			t.Logf("%-28s %d %v", what, len(s), s)
 			if len(s) > most {
 				t.Errorf("%s: %d statements, at most %d: %v", what, len(s), most, s)
 			}
 		}
-		h.counted()
+		h.Counted()
 
 		a := h.begin(x, "login", nil).asks("identify")
 		check("create", 2)
@@ -37,7 +37,7 @@ func TestStatements(t *testing.T) {
 		check("password, finishes", 5)
 
 		a = h.begin(x, "signup", nil).asks("identify")
-		h.counted()
+		h.Counted()
 		a = h.post(x, a.token(), identify("b@example.com")).asks("create_authenticator")
 		check("identify, sign-up", 5)
 		h.post(x, a.token(), create("correct horse")).asks("finished")
@@ -55,14 +55,14 @@ func TestStatements(t *testing.T) {
 		check("session check, the first", 2) // its run is complete
 		session()
 		check("session check", 1)
-		h.wait(2 * time.Minute)
+		h.Wait(2 * time.Minute)
 		session()
 		check("session check, touching", 2)
 		session()
 		check("session check", 1)
 		token = h.signIn(x, "a@example.com", "correct horse")
-		h.wait(2 * time.Minute)
-		h.counted()
+		h.Wait(2 * time.Minute)
+		h.Counted()
 		session()
 		check("session check, the first and touching", 3)
 		session()
@@ -75,7 +75,7 @@ func TestStatements(t *testing.T) {
 		h.signIn(x, "a@example.com", "correct horse")
 		token = h.signIn(x, "a@example.com", "correct horse")
 		session()
-		h.counted()
+		h.Counted()
 		h.settings(x, token, obj{"setting": "password", "new_password": "battery staple"}).asks("finished")
 		check("settings, a new password", 9) // it ends remembered devices and other sessions
 		h.begin(x, "verification", obj{"input": identify("a@example.com")}).asks("verify")
@@ -87,20 +87,20 @@ func TestStatements(t *testing.T) {
 // the way.
 func TestStatementsOfARehash(t *testing.T) {
 	onBoth(t, func(h *house) {
-		x := h.tenant("acme", func(c *tenant.Config) { c.Authenticators.Password.Algorithm = "bcrypt" })
-		h.user(x, "correct horse", "email:a@example.com") // argon2id
-		h.user(x, "correct horse", "email:b@example.com")
+		x := h.Tenant("acme", func(c *tenant.Config) { c.Authenticators.Password.Algorithm = "bcrypt" })
+		h.User(x, "correct horse", "email:a@example.com") // argon2id
+		h.User(x, "correct horse", "email:b@example.com")
 		h.signIn(x, "a@example.com", "correct horse")
-		h.counted()
+		h.Counted()
 		h.signIn(x, "b@example.com", "correct horse")
-		if s := h.counted(); len(s) > 8 {
+		if s := h.Counted(); len(s) > 8 {
 			t.Errorf("%d statements: %v", len(s), s)
 		}
 		h.signIn(x, "b@example.com", "correct horse")
-		if s := h.counted(); len(s) > 8 {
+		if s := h.Counted(); len(s) > 8 {
 			t.Errorf("%d statements: %v", len(s), s)
 		}
-		if n := h.metric("usher_password_hash_duration_seconds", "algorithm=bcrypt", "op=hash"); n != 2 {
+		if n := h.Metric("usher_password_hash_duration_seconds", "algorithm=bcrypt", "op=hash"); n != 2 {
 			t.Errorf("%v hashes were made anew, want 2", n)
 		}
 	})

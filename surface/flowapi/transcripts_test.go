@@ -11,6 +11,7 @@ import (
 
 	"github.com/usher-id/usher/flowengine/limit"
 	"github.com/usher-id/usher/tenant"
+	"github.com/usher-id/usher/testenv/housetest"
 )
 
 // elsewhere are the transcripts that need a World made for them; what they are
@@ -40,14 +41,14 @@ func TestTranscriptsThroughTheDoor(t *testing.T) {
 			if elsewhere[filepath.Base(f)] != "" {
 				continue
 			}
-			h.sub(strings.TrimSuffix(filepath.Base(f), ".flow"), func(t *testing.T) {
-				h.wait(time.Unix(1_700_000_000, 0).Sub(h.now())) // when all of them begin
+			h.Sub(strings.TrimSuffix(filepath.Base(f), ".flow"), func(t *testing.T) {
+				h.Wait(time.Unix(1_700_000_000, 0).Sub(h.Now())) // when all of them begin
 				p := &doorPlayer{house: h, T: t, limits: limits, hashes: hashes}
 				p.read(f, fmt.Sprintf("flow%d", i))
 				p.play()
 			})
 		}
-	}, func(s *settings) { s.limiter = limits.over })
+	}, func(s *housetest.Options) { s.Limiter = limits.over })
 }
 
 // transcriptLimits counts as transcripts do: nothing, or every kind of try up to

@@ -22,7 +22,7 @@ func TestInChromium(t *testing.T) {
 		_, _ = w.Write(page)
 	})
 	x := h.tenant("acme")
-	at := h.origin("acme.localhost")
+	at := h.Origin("acme.localhost")
 	run := func(what string, value any) {
 		t.Helper()
 		if err := browser.Run(what, value); err != nil {

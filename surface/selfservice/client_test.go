@@ -39,7 +39,7 @@ func (h *house) app(x *tenant.Tenant) *client {
 // documents instead.
 func (h *house) browser(x *tenant.Tenant, scripted bool) *client {
 	jar, err := cookiejar.New(nil)
-	must(h.t, err)
+	must(h.T, err)
 	c := &client{house: h, x: x, accept: acceptHTML, http: h.dialer(jar)}
 	if scripted {
 		c.accept = acceptJSON
@@ -74,7 +74,7 @@ func (c *client) get(path string) answer { return c.do(http.MethodGet, path, nil
 func (c *client) post(path string, fields obj) answer { return c.do(http.MethodPost, path, fields) }
 
 func (c *client) do(method, path string, fields obj, headers ...string) answer {
-	c.t.Helper()
+	c.T.Helper()
 	var body io.Reader
 	media := ""
 	switch {
@@ -87,14 +87,14 @@ func (c *client) do(method, path string, fields obj, headers ...string) answer {
 		body, media = strings.NewReader(values.Encode()), "application/x-www-form-urlencoded"
 	default:
 		raw, err := json.Marshal(fields)
-		must(c.t, err)
+		must(c.T, err)
 		body, media = bytes.NewReader(raw), "application/json"
 	}
 	if strings.HasPrefix(path, "/") {
-		path = c.origin(c.x.Hosts[0]) + c.prefix + path
+		path = c.Origin(c.x.Hosts[0]) + c.prefix + path
 	}
-	q, err := http.NewRequestWithContext(c.t.Context(), method, path, body)
-	must(c.t, err)
+	q, err := http.NewRequestWithContext(c.T.Context(), method, path, body)
+	must(c.T, err)
 	q.Header.Set("Accept", c.accept)
 	if media != "" {
 		q.Header.Set("Content-Type", media)
@@ -106,16 +106,16 @@ func (c *client) do(method, path string, fields obj, headers ...string) answer {
 		q.Header.Set(headers[i], headers[i+1])
 	}
 	p, err := c.http.Do(q)
-	must(c.t, err)
+	must(c.T, err)
 	defer p.Body.Close()
 	raw, err := io.ReadAll(p.Body)
-	must(c.t, err)
-	a := answer{t: c.t, status: p.StatusCode, header: p.Header, at: p.Request.URL, raw: string(raw)}
+	must(c.T, err)
+	a := answer{t: c.T, status: p.StatusCode, header: p.Header, at: p.Request.URL, raw: string(raw)}
 	if strings.HasPrefix(p.Header.Get("Content-Type"), "application/json") {
 		if len(raw) > 0 && raw[0] == '[' {
-			must(c.t, json.Unmarshal(raw, &a.list))
+			must(c.T, json.Unmarshal(raw, &a.list))
 		} else {
-			must(c.t, json.Unmarshal(raw, &a.body))
+			must(c.T, json.Unmarshal(raw, &a.body))
 		}
 	}
 	return a
@@ -123,7 +123,7 @@ func (c *client) do(method, path string, fields obj, headers ...string) answer {
 
 // begin begins a flow: for a browser on its page, whose document is read then.
 func (c *client) begin(kind, query string) answer {
-	c.t.Helper()
+	c.T.Helper()
 	typ := "browser"
 	if c.http.Jar == nil {
 		typ = "api"
@@ -137,16 +137,16 @@ func (c *client) begin(kind, query string) answer {
 
 // onPage reads the flow of the page that a browser was sent to.
 func (c *client) onPage(a answer, kind string) answer {
-	c.t.Helper()
+	c.T.Helper()
 	if a.status != 200 || a.at.Path != "/ui/"+kind || a.at.Query().Get("flow") == "" {
-		c.t.Fatalf("the browser is not on the page %s but at %s: %d %s", kind, a.at, a.status, a.raw)
+		c.T.Fatalf("the browser is not on the page %s but at %s: %d %s", kind, a.at, a.status, a.raw)
 	}
 	return c.get("/self-service/" + kind + "/flows?id=" + a.at.Query().Get("flow")).is(200)
 }
 
 // submit fills a flow's form in, with what is hidden in it.
 func (c *client) submit(f answer, fields obj) answer {
-	c.t.Helper()
+	c.T.Helper()
 	all := obj{}
 	for _, n := range f.list0("ui", "nodes") {
 		at := n.(obj)["attributes"].(obj)

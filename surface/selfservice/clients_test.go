@@ -19,11 +19,11 @@ func TestPublishedClients(t *testing.T) {
 			case "/ui/code":
 				_, _ = io.WriteString(w, h.code(x, r.URL.Query().Get("to")))
 			case "/ui/wait":
-				h.wait(2 * time.Second)
+				h.Wait(2 * time.Second)
 			}
 		})
 		for client, prefix := range map[string]string{"@ory/client": "", "@ory/client-fetch": "/auth"} {
-			if out := testenv.Node(t, "testdata/clients.cjs", "BASE_URL="+h.origin("acme.localhost"), "CLIENT="+client, "PREFIX="+prefix); strings.TrimSpace(out) != "works" {
+			if out := testenv.Node(t, "testdata/clients.cjs", "BASE_URL="+h.Origin("acme.localhost"), "CLIENT="+client, "PREFIX="+prefix); strings.TrimSpace(out) != "works" {
 				t.Errorf("%s: %s", client, out)
 			}
 		}

@@ -12,7 +12,7 @@ import (
 func TestLogin(t *testing.T) {
 	onBoth(t, func(t *testing.T, h *house) {
 		x := h.tenant("acme", withCodes)
-		u := h.user(x, "ann@example.com", "correct horse", func(u *tenant.UserRecord) { u.Identities[0].VerifiedAt = h.now() })
+		u := h.user(x, "ann@example.com", "correct horse", func(u *tenant.UserRecord) { u.Identities[0].VerifiedAt = h.Now() })
 		c := h.app(x)
 		f := c.begin("login", "").stands("choose_method")
 		if f.asks() != "identifier password method=password method=code" || f.find("refresh") != false || f.str("requested_aal") != "aal1" {
@@ -44,7 +44,7 @@ func TestLogin(t *testing.T) {
 		c.submit(f, obj{"code": "000000"}).is(400).stands("sent_email", 4010008)
 		c.submit(f, obj{"resend": "code"}).is(400).stands("sent_email", 4000001)
 		c.submit(f, obj{"method": "password", "identifier": "ann@example.com", "password": "wrong horse"}).is(400).stands("choose_method", 4000006)
-		h.wait(2 * time.Second)
+		h.Wait(2 * time.Second)
 		f = c.submit(f, obj{"method": "code", "identifier": "ann@example.com"}).is(400).stands("sent_email", 1010014)
 		a = c.submit(f, obj{"code": h.code(x, "ann@example.com")}).is(200)
 		if a.str("session", "authentication_methods", 0, "method") != "code" {
@@ -53,9 +53,9 @@ func TestLogin(t *testing.T) {
 
 		// Browsers, by scripts and by forms.
 		s := h.browser(x, true)
-		f = s.begin("login", "?return_to="+url.QueryEscape(h.origin("acme.localhost")+"/ui/welcome"))
+		f = s.begin("login", "?return_to="+url.QueryEscape(h.Origin("acme.localhost")+"/ui/welcome"))
 		a = s.submit(f, obj{"method": "password", "identifier": "ann@example.com", "password": "correct horse"}).is(200)
-		if a.find("session_token") != nil || a.str("continue_with", 0, "redirect_browser_to") != h.origin("acme.localhost")+"/ui/welcome" {
+		if a.find("session_token") != nil || a.str("continue_with", 0, "redirect_browser_to") != h.Origin("acme.localhost")+"/ui/welcome" {
 			t.Fatal(a.raw)
 		}
 		s.get("/sessions/whoami").is(200)
@@ -73,7 +73,7 @@ func TestLogin(t *testing.T) {
 		}
 
 		// Again, because what comes next asks for it.
-		h.wait(time.Minute)
+		h.Wait(time.Minute)
 		before := s.get("/sessions/whoami").is(200)
 		f = s.begin("login", "?refresh=true").stands("choose_method", 1010003)
 		if f.find("refresh") != true || f.asks() != "csrf_token password method=password" {
@@ -88,7 +88,7 @@ func TestLogin(t *testing.T) {
 		c.get("/self-service/login/api?aal=aal3").refuses(400, "")
 
 		// Who may not enter.
-		h.change(x, func(tx tenant.Tx) error {
+		h.Change(x, func(tx tenant.Tx) error {
 			u.State = tenant.UserDisabled
 			return tx.UpdateUser(&u.User)
 		})

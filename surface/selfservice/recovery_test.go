@@ -57,7 +57,7 @@ func TestRecovery(t *testing.T) {
 		}
 
 		for _, scripted := range []bool{true, false} {
-			h.wait(2 * time.Second)
+			h.Wait(2 * time.Second)
 			b := h.browser(x, scripted)
 			f := b.begin("recovery", "")
 			a := b.submit(f, obj{"method": "code", "email": "ann@example.com"}).is(200)
@@ -69,7 +69,7 @@ func TestRecovery(t *testing.T) {
 			id := f.str("id")
 			if scripted {
 				to := a.refuses(422, "browser_location_change_required").str("redirect_browser_to")
-				if to != h.origin("acme.localhost")+"/ui/settings?flow="+id {
+				if to != h.Origin("acme.localhost")+"/ui/settings?flow="+id {
 					t.Error(to)
 				}
 			} else if a.at.Path != "/ui/settings" || a.at.Query().Get("flow") != id {
@@ -101,7 +101,7 @@ func TestRecoveryTwiceAtOnce(t *testing.T) {
 		x := h.tenant("acme")
 		h.user(x, "ann@example.com", "correct horse")
 		for range 4 {
-			h.wait(2 * time.Second)
+			h.Wait(2 * time.Second)
 			c := h.app(x)
 			f := c.submit(c.begin("recovery", ""), obj{"method": "code", "email": "ann@example.com"}).is(200)
 			code, answers := h.code(x, "ann@example.com"), make(chan answer)

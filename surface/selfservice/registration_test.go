@@ -83,18 +83,18 @@ func TestRegisterInBrowser(t *testing.T) {
 	onBoth(t, func(t *testing.T, h *house) {
 		x := h.tenant("acme")
 		c := h.browser(x, false)
-		f := c.begin("registration", "?return_to="+url.QueryEscape(h.origin("acme.localhost")+"/ui/welcome"))
+		f := c.begin("registration", "?return_to="+url.QueryEscape(h.Origin("acme.localhost")+"/ui/welcome"))
 		f = c.onPage(c.submit(f, obj{"method": "password", "password": "short", "traits.email": "ann@example.com"}), "registration").tells("password", 4000032)
 		v := c.onPage(c.submit(f, obj{"method": "password", "password": "correct horse", "traits.email": "ann@example.com"}), "verification").stands("sent_email", 1080003)
 		v = c.onPage(c.submit(v, obj{"code": h.code(x, "ann@example.com")}), "verification").stands("passed_challenge", 1080002)
-		if v.str("ui", "action") != h.origin("acme.localhost")+"/ui/welcome" {
+		if v.str("ui", "action") != h.Origin("acme.localhost")+"/ui/welcome" {
 			t.Error(v.raw)
 		}
 		w := c.get("/sessions/whoami").is(200)
 		if w.find("identity", "verifiable_addresses", 0, "verified") != true {
 			t.Error(w.raw)
 		}
-		at, err := url.Parse(h.origin("acme.localhost"))
+		at, err := url.Parse(h.Origin("acme.localhost"))
 		must(t, err)
 		kept := map[string]string{}
 		for _, k := range c.http.Jar.Cookies(at) {
@@ -112,14 +112,14 @@ func TestRegisterInBrowser(t *testing.T) {
 			t.Error(a.at)
 		}
 		out := c.get("/self-service/logout/browser").is(200)
-		if !strings.HasPrefix(out.str("logout_url"), h.origin("acme.localhost")+"/self-service/logout?token=") || strings.Contains(out.raw, kept["ory_kratos_session"]) {
+		if !strings.HasPrefix(out.str("logout_url"), h.Origin("acme.localhost")+"/self-service/logout?token=") || strings.Contains(out.raw, kept["ory_kratos_session"]) {
 			t.Fatal(out.raw)
 		}
 		if a := c.get("/self-service/logout?token=" + strings.Repeat("x", 43)); a.at.Path != "/ui/error" {
 			t.Error(a.at)
 		}
 		c.get("/sessions/whoami").is(200)
-		if a := c.get(out.str("logout_url") + "&return_to=" + url.QueryEscape(h.origin("acme.localhost")+"/ui/welcome/x")); a.at.Path != "/ui/welcome/x" {
+		if a := c.get(out.str("logout_url") + "&return_to=" + url.QueryEscape(h.Origin("acme.localhost")+"/ui/welcome/x")); a.at.Path != "/ui/welcome/x" {
 			t.Error(a.at)
 		}
 		c.get("/sessions/whoami").refuses(401, "session_inactive")
@@ -194,7 +194,7 @@ func TestRegisterWithSecondFactor(t *testing.T) {
 		}
 		f = c.submit(f, obj{"method": "totp"}).is(400).stands("choose_method")
 		secret := f.node("totp_secret_key")["attributes"].(obj)["text"].(obj)["context"].(obj)["secret"].(string)
-		f = c.submit(f, obj{"method": "totp", "totp_code": totp(secret, h.now())}).is(400)
+		f = c.submit(f, obj{"method": "totp", "totp_code": totp(secret, h.Now())}).is(400)
 		if f.asks() != "lookup_secret_codes lookup_secret_confirm=true" {
 			t.Fatal(f.raw)
 		}

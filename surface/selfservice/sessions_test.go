@@ -71,7 +71,7 @@ func TestNothingSecretIsKept(t *testing.T) {
 		}
 		id, err := flowengine.RunOfHeld(x, f.str("id"))
 		must(t, err)
-		run, err := h.store.Run(context.Background(), x.ID, id)
+		run, err := h.Store.Run(context.Background(), x.ID, id)
 		must(t, err)
 		raw, err := json.Marshal(run)
 		must(t, err)
@@ -89,8 +89,8 @@ func TestNothingSecretIsKept(t *testing.T) {
 
 // requests counts what the metrics say was asked of a route.
 func (h *house) requests(route string) (n float64) {
-	families, err := h.registry.Gather()
-	must(h.t, err)
+	families, err := h.Registry.Gather()
+	must(h.T, err)
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			labels := map[string]string{}

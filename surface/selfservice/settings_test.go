@@ -51,7 +51,7 @@ func TestSettings(t *testing.T) {
 		// A second factor: set up, asked for at the next login, removed.
 		secret := saved.node("totp_secret_key")["attributes"].(obj)["text"].(obj)["context"].(obj)["secret"].(string)
 		c.submit(saved, obj{"method": "totp", "totp_code": "000000"}).is(400).tells("totp_code", 4000008)
-		g := c.submit(saved, obj{"method": "totp", "totp_code": totp(secret, h.now())}).is(200).stands("success", 1050001)
+		g := c.submit(saved, obj{"method": "totp", "totp_code": totp(secret, h.Now())}).is(200).stands("success", 1050001)
 		if !strings.Contains(g.asks(), "totp_unlink=true") || !strings.Contains(g.asks(), "lookup_secret_regenerate=true") {
 			t.Fatal(g.asks())
 		}
@@ -64,7 +64,7 @@ func TestSettings(t *testing.T) {
 		if !strings.Contains(g.asks(), "lookup_secret_disable=true") || len(list) != 16 {
 			t.Fatal(g.asks())
 		}
-		h.wait(time.Minute)
+		h.Wait(time.Minute)
 		d := h.app(x)
 		two := d.submit(d.begin("login", ""), obj{"method": "password", "identifier": "ann@example.com", "password": "correct horse"}).is(400).stands("choose_method", 1010004)
 		if two.str("requested_aal") != "aal2" || two.asks() != "totp_code method=totp lookup_secret method=lookup_secret" {
@@ -72,7 +72,7 @@ func TestSettings(t *testing.T) {
 		}
 		d.submit(two, obj{"method": "totp", "totp_code": "000000"}).is(400).tells("totp_code", 4000008)
 		d.submit(two, obj{"method": "lookup_secret", "lookup_secret": "nonsense"}).is(400).tells("lookup_secret", 4000016)
-		a := d.submit(two, obj{"method": "totp", "totp_code": totp(secret, h.now())}).is(200)
+		a := d.submit(two, obj{"method": "totp", "totp_code": totp(secret, h.Now())}).is(200)
 		if a.str("session", "authenticator_assurance_level") != "aal2" || a.str("session", "authentication_methods", 1, "method") != "totp" {
 			t.Error(a.raw)
 		}
@@ -80,22 +80,22 @@ func TestSettings(t *testing.T) {
 		a = d.submit(two, obj{"method": "lookup_secret", "lookup_secret": list[0]}).is(200)
 		d.token = a.str("session_token")
 		// The session of before has one factor; the second can be added to it.
-		h.wait(time.Minute)
+		h.Wait(time.Minute)
 		up := c.begin("login", "?aal=aal2").stands("choose_method")
 		if up.str("requested_aal") != "aal2" || up.asks() != "totp_code method=totp" {
 			t.Fatal(up.raw)
 		}
-		a = c.submit(up, obj{"method": "totp", "totp_code": totp(secret, h.now())}).is(200)
+		a = c.submit(up, obj{"method": "totp", "totp_code": totp(secret, h.Now())}).is(200)
 		if a.str("session", "authenticator_assurance_level") != "aal2" || a.str("session_token") != c.token {
 			t.Error(a.raw)
 		}
 
 		// A session that was left alone is asked again; then it is changed.
-		h.wait(20 * time.Minute)
+		h.Wait(20 * time.Minute)
 		b := h.browser(x, false)
 		two = b.onPage(b.submit(b.begin("login", ""), obj{"method": "password", "identifier": "ann@example.com", "password": "correct horse"}), "login").stands("choose_method", 1010004)
-		b.submit(two, obj{"method": "totp", "totp_code": totp(secret, h.now())}).is(200)
-		h.wait(20 * time.Minute)
+		b.submit(two, obj{"method": "totp", "totp_code": totp(secret, h.Now())}).is(200)
+		h.Wait(20 * time.Minute)
 		f = b.begin("settings", "").stands("show_form")
 		login := b.onPage(b.submit(f, obj{"method": "password", "password": "other horse"}), "login").stands("choose_method", 1010003)
 		back := b.submit(login, obj{"method": "password", "password": "correct horse"})
@@ -105,10 +105,10 @@ func TestSettings(t *testing.T) {
 		b.onPage(b.submit(f, obj{"totp_unlink": "true"}), "settings").stands("success", 1050001)
 		scripted := h.browser(x, true)
 		scripted.http.Jar = b.http.Jar
-		h.wait(20 * time.Minute)
+		h.Wait(20 * time.Minute)
 		f = scripted.begin("settings", "")
 		r := scripted.submit(f, obj{"method": "password", "password": "newer horse"}).refuses(403, "session_refresh_required")
-		if !strings.HasPrefix(r.str("redirect_browser_to"), h.origin("acme.localhost")+"/self-service/login/browser?refresh=true&return_to=") {
+		if !strings.HasPrefix(r.str("redirect_browser_to"), h.Origin("acme.localhost")+"/self-service/login/browser?refresh=true&return_to=") {
 			t.Error(r.raw)
 		}
 	})

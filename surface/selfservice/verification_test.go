@@ -24,8 +24,8 @@ func TestVerifyInApp(t *testing.T) {
 			c.prefix = prefix
 			f := c.begin("verification", "").stands("choose_method")
 			if f.str("type") != "api" || f.str("active") != "code" || f.asks() != "email method=code" || f.find("return_to") != nil || f.find("ui", "messages") != nil ||
-				f.str("ui", "action") != h.origin("acme.localhost")+prefix+"/self-service/verification?flow="+f.str("id") ||
-				f.str("request_url") != h.origin("acme.localhost")+prefix+"/self-service/verification/api" {
+				f.str("ui", "action") != h.Origin("acme.localhost")+prefix+"/self-service/verification?flow="+f.str("id") ||
+				f.str("request_url") != h.Origin("acme.localhost")+prefix+"/self-service/verification/api" {
 				t.Fatal(f.raw)
 			}
 			f = c.submit(f, obj{"method": "code", "email": email}).is(200).stands("sent_email", 1080003)
@@ -41,14 +41,14 @@ func TestVerifyInApp(t *testing.T) {
 				t.Fatal("verified by a wrong code")
 			}
 			f = c.submit(f, obj{"code": code}).is(200).stands("passed_challenge", 1080002)
-			home := h.origin("acme.localhost") + "/ui/home"
+			home := h.Origin("acme.localhost") + "/ui/home"
 			if f.str("ui", "method") != "GET" || f.str("ui", "action") != home || f.node("continue")["attributes"].(obj)["href"] != home || !h.verified(u) {
 				t.Fatal(f.raw)
 			}
 			// It is done; another flow takes its place.
 			a := c.post("/self-service/verification?flow="+f.str("id"), obj{"method": "code", "email": email}).refuses(410, "self_service_flow_replaced")
 			next := c.get("/self-service/verification/flows?id="+a.str("use_flow_id")).is(200).stands("choose_method", 4070002)
-			h.wait(2 * time.Second)
+			h.Wait(2 * time.Second)
 			c.submit(next, obj{"method": "code", "email": email}).is(200).stands("sent_email", 1080003)
 		}
 	})
@@ -68,7 +68,7 @@ func TestVerifyInBrowser(t *testing.T) {
 				}
 				return c.onPage(a, "verification")
 			}
-			back := h.origin("acme.localhost") + "/ui/welcome/back?x=1"
+			back := h.Origin("acme.localhost") + "/ui/welcome/back?x=1"
 			f := c.begin("verification", "?return_to="+url.QueryEscape(back)).stands("choose_method")
 			if f.str("return_to") != back || f.asks() != "csrf_token email method=code" || f.str("type") != "browser" {
 				t.Fatal(f.raw)
@@ -80,7 +80,7 @@ func TestVerifyInBrowser(t *testing.T) {
 			f.stands("choose_method").tells("email", 4000002)
 			f = shown(c.submit(f, obj{"method": "code", "email": email})).stands("sent_email", 1080003)
 			first := h.code(x, email)
-			h.wait(2 * time.Second)
+			h.Wait(2 * time.Second)
 			f = shown(c.submit(f, obj{"email": email})).stands("sent_email", 1080003) // the button
 			second := h.code(x, email)
 			if f = shown(c.submit(f, obj{"code": first})).stands("sent_email", 4070006); first == second {
@@ -115,7 +115,7 @@ func TestVerifyPhone(t *testing.T) {
 		}
 		// Too soon: nobody stands where nobody can be asked.
 		f = c.submit(c.begin("verification", ""), obj{"method": "code", "email": "+14155550123"}).is(400).stands("choose_method", 4000001)
-		h.wait(2 * time.Second)
+		h.Wait(2 * time.Second)
 		c.submit(f, obj{"method": "code", "email": "+14155550123"}).is(200).stands("sent_email", 1080004)
 	})
 }
@@ -161,7 +161,7 @@ func TestVerifyTooOften(t *testing.T) {
 		h.user(x, "bob@example.com", "correct horse")
 		p := b.onPage(b.submit(b.begin("verification", ""), obj{"method": "code", "email": "bob@example.com"}), "verification").stands("sent_email", 1080003)
 		p = b.onPage(b.submit(p, obj{"email": "bob@example.com"}), "verification").stands("sent_email", 4000001) // too soon
-		h.wait(5 * time.Minute)
+		h.Wait(5 * time.Minute)
 		p = b.onPage(b.submit(p, obj{"email": "bob@example.com"}), "verification").stands("sent_email", 1080003)
 		for range 5 {
 			p = b.onPage(b.submit(p, obj{"code": "000000"}), "verification").stands("sent_email", 4070006)
@@ -177,12 +177,12 @@ func TestVerifyExpired(t *testing.T) {
 		x := h.tenant("acme")
 		c, b := h.app(x), h.browser(x, false)
 		f, p := c.begin("verification", ""), b.begin("verification", "")
-		if until, err := time.Parse(time.RFC3339, f.str("expires_at")); err != nil || until.Sub(h.now()).Round(time.Minute) != time.Hour {
+		if until, err := time.Parse(time.RFC3339, f.str("expires_at")); err != nil || until.Sub(h.Now()).Round(time.Minute) != time.Hour {
 			t.Errorf("a flow lives until %s", f.str("expires_at"))
 		}
-		h.wait(61 * time.Minute)
+		h.Wait(61 * time.Minute)
 		a := c.get("/self-service/verification/flows?id="+f.str("id")).refuses(410, "self_service_flow_expired")
-		if a.str("error", "details", "redirect_to") != h.origin("acme.localhost")+"/self-service/verification/api" {
+		if a.str("error", "details", "redirect_to") != h.Origin("acme.localhost")+"/self-service/verification/api" {
 			t.Error(a.raw)
 		}
 		a = c.submit(f, obj{"method": "code", "email": "ann@example.com"}).refuses(410, "self_service_flow_expired")
@@ -196,7 +196,7 @@ func TestVerifyExpired(t *testing.T) {
 		h.user(x, "ann@example.com", "correct horse")
 		f = c.submit(c.begin("verification", ""), obj{"method": "code", "email": "ann@example.com"}).is(200)
 		for i := range 100 {
-			if expired, err := h.store.Purge(t.Context(), h.now().Add(25*time.Hour), 1000); err != nil || i > 90 {
+			if expired, err := h.Store.Purge(t.Context(), h.Now().Add(25*time.Hour), 1000); err != nil || i > 90 {
 				t.Fatal(err)
 			} else if len(expired) == 0 {
 				break
@@ -282,7 +282,7 @@ func TestVerifyRefusals(t *testing.T) {
 		c.submit(f, obj{"method": "code", "email": "ann@example.com"}).is(200).stands("sent_email", 1080003)
 		c.submit(f, obj{"code": ""}).is(400).stands("sent_email", 4010006)
 		c.submit(f, obj{"method": "code"}).is(400).stands("sent_email", 1080003).tells("code", 4000002)
-		h.wait(2 * time.Second)
+		h.Wait(2 * time.Second)
 		// Another address begins anew; the code of the first is dead.
 		first := h.code(x, "ann@example.com")
 		h.user(x, "bob@example.com", "correct horse")
@@ -315,15 +315,15 @@ func TestVerifyRefusals(t *testing.T) {
 			t.Error(shown.raw)
 		}
 		h.app(other).get("/self-service/errors?id="+shown.str("id")).refuses(404, "")
-		h.wait(11 * time.Minute)
+		h.Wait(11 * time.Minute)
 		plain.get("/self-service/errors?id=" + shown.str("id")).is(404)
 
 		h.app(off).get("/self-service/verification/api").refuses(400, "self_service_flow_disabled")
 		for _, to := range []string{
-			"https://evil.example/", "//evil.example", "/ui/welcome", h.origin("acme.localhost") + "/ui/welcomes", "javascript://acme.localhost/ui/welcome",
-			h.origin("acme.localhost") + "/ui/welcome/../evil", h.origin("acme.localhost") + "/ui/welcome/%2e%2e/evil", "http://acme.localhost@evil.example:" + h.port + "/ui/welcome",
-			h.origin("acme.localhost") + `\@evil.example/ui/welcome`,
-			h.origin("acme.localhost") + "/ui/welcome/" + strings.Repeat("x", 2048),
+			"https://evil.example/", "//evil.example", "/ui/welcome", h.Origin("acme.localhost") + "/ui/welcomes", "javascript://acme.localhost/ui/welcome",
+			h.Origin("acme.localhost") + "/ui/welcome/../evil", h.Origin("acme.localhost") + "/ui/welcome/%2e%2e/evil", "http://acme.localhost@evil.example:" + h.port + "/ui/welcome",
+			h.Origin("acme.localhost") + `\@evil.example/ui/welcome`,
+			h.Origin("acme.localhost") + "/ui/welcome/" + strings.Repeat("x", 2048),
 		} {
 			c.get("/self-service/verification/api?return_to="+url.QueryEscape(to)).refuses(400, "self_service_flow_return_to_forbidden")
 		}
@@ -363,7 +363,7 @@ func TestSeed(t *testing.T) {
 		x := h.tenant("acme")
 		h.user(x, "ann@example.com", "correct horse")
 		c := h.app(x)
-		f := c.begin("verification", "?return_to="+url.QueryEscape(h.origin("acme.localhost")+"/ui/welcome"))
+		f := c.begin("verification", "?return_to="+url.QueryEscape(h.Origin("acme.localhost")+"/ui/welcome"))
 		f = c.submit(f, obj{"method": "code", "email": "ann@example.com"}).is(200)
 		f = c.submit(f, obj{"method": "code"}).is(400) // with a message at a node
 		got := c.get(path + "?id=" + f.str("id")).is(200)
