@@ -85,14 +85,6 @@ func (m *move) authenticator(user, id, typ, value string) tenant.Authenticator {
 
 // create writes what the run drafted: a new user, or what an existing one gains.
 func (e *Engine) create(m *move, c *tenant.Commit, f flow.Create) error {
-	proved := func(claim tenant.Claim) bool {
-		for _, p := range f.Proved {
-			if p == claim {
-				return true
-			}
-		}
-		return false
-	}
 	var before *tenant.Account
 	attributes := tenant.UserAttributes{}
 	if f.NewUser {
@@ -114,7 +106,7 @@ func (e *Engine) create(m *move, c *tenant.Commit, f flow.Create) error {
 		identity := tenant.Identity{
 			TenantID: m.tenant.ID, ID: secret.NewID(), UserID: f.User, Claim: i.Claim, Key: i.Key, Shown: i.Shown, CreatedAt: m.now,
 		}
-		if proved(i.Claim) {
+		if slices.Contains(f.Proved, i.Claim) {
 			identity.VerifiedAt = m.now
 		}
 		c.Identities = append(c.Identities, identity)
@@ -129,6 +121,9 @@ func (e *Engine) create(m *move, c *tenant.Commit, f flow.Create) error {
 		c.Authenticators = append(c.Authenticators, m.authenticator(f.User, a.ID, a.Type, a.Secret))
 	}
 	c.Remove = append(c.Remove, f.Remove...)
+	if err := lose(c, before, f.RemovePasskeys); err != nil {
+		return err
+	}
 	if f.NewPassword != "" {
 		m.replacePassword(c, before, f.NewPassword)
 	}
@@ -142,6 +137,20 @@ func (e *Engine) create(m *move, c *tenant.Commit, f flow.Create) error {
 		c.Attributes = &merged
 	}
 	return err
+}
+
+// lose takes passkeys from the user, but for those that are gone already.
+func lose(c *tenant.Commit, before *tenant.Account, passkeys []string) error {
+	for _, id := range passkeys {
+		a, _, err := before.Passkey(id)
+		if err != nil {
+			return err
+		}
+		if a != nil {
+			c.RemovePasskeys = append(c.RemovePasskeys, tenant.LostPasskey{ID: id, AuthenticatorID: a.ID})
+		}
+	}
+	return nil
 }
 
 // replacePassword gives the user a new password and remembers the old one, as

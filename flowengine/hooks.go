@@ -85,7 +85,7 @@ func (m *move) happened(c *tenant.Commit) []hook.Event {
 		if !ok {
 			continue
 		}
-		for _, a := range m.removed(f.Remove) {
+		for _, a := range m.removed(c, f.Remove) {
 			add(tenant.HookAuthenticatorRemoved, map[string]any{"authenticator": a})
 		}
 		if c.Attributes != nil {
@@ -115,11 +115,12 @@ func (m *move) happened(c *tenant.Commit) []hook.Event {
 
 // removed are the authenticators that a user loses, but for those that hooks
 // aren't told of.
-func (m *move) removed(types []string) []tenant.HookAuthenticator {
+func (m *move) removed(c *tenant.Commit, types []string) []tenant.HookAuthenticator {
 	var out []tenant.HookAuthenticator
 	if before := m.world.known[m.run.UserID]; before != nil {
 		for _, a := range before.Authenticators {
-			if a.Type != deviceTokenType && slices.Contains(types, a.Type) {
+			lost := slices.ContainsFunc(c.RemovePasskeys, func(p tenant.LostPasskey) bool { return p.AuthenticatorID == a.ID })
+			if lost || a.Type != deviceTokenType && slices.Contains(types, a.Type) {
 				out = append(out, tenant.HookAuthenticator{ID: a.ID, Type: a.Type})
 			}
 		}

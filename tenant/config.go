@@ -118,7 +118,7 @@ type Sessions struct {
 	IdleTimeoutSeconds int `json:"idle_timeout_seconds" jsonschema:"minimum=60,maximum=31536000" jsonschema_description:"A session ends this long after it was last used."`
 
 	PrivilegedSeconds         int  `json:"privileged_seconds" jsonschema:"minimum=30,maximum=31536000" jsonschema_description:"In a settings flow credentials can be changed this long after the user has proved themselves; then a reauth flow is needed."`
-	EndOthersOnPasswordChange bool `json:"end_others_on_password_change" jsonschema_description:"Whether a password changed in a settings flow ends the user's other sessions."`
+	EndOthersOnPasswordChange bool `json:"end_others_on_password_change" jsonschema_description:"Whether a password changed or a passkey removed in a settings flow ends the user's other sessions."`
 }
 
 // Web says which browsers' origins may call the APIs, and where browsers may be

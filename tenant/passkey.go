@@ -52,6 +52,12 @@ type Passkey struct {
 	Used           []string `json:"used,omitempty"`  // the last ceremonies that it answered, by id in order
 }
 
+// LostPasskey is one that its user loses.
+type LostPasskey struct {
+	ID              string // of the credential
+	AuthenticatorID string
+}
+
 // Claim is what the passkey is found by.
 func (p *Passkey) Claim() Claim { return Claim{Kind: PasskeyKind, Value: p.ID} }
 
@@ -132,4 +138,22 @@ var passkeyProviders = map[string]string{
 	"53414d53-554e-4700-0000-000000000000": "Samsung Pass",
 	"fdb141b2-5d84-443e-8a35-4698c205a502": "KeePassXC",
 	"50726f74-6f6e-5061-7373-50726f746f6e": "Proton Pass",
+}
+
+// Passkey finds one of the user's passkeys by the id of its credential; nil when
+// they have none such, or are nil themselves.
+func (a *Account) Passkey(id string) (*Authenticator, Passkey, error) {
+	if a == nil {
+		return nil, Passkey{}, nil
+	}
+	for i := range a.Authenticators {
+		p, err := a.Authenticators[i].Passkey()
+		if err != nil {
+			return nil, Passkey{}, err
+		}
+		if p != nil && p.ID == id {
+			return &a.Authenticators[i], *p, nil
+		}
+	}
+	return nil, Passkey{}, nil
 }

@@ -110,8 +110,9 @@ type Commit struct {
 	Session        *Session
 	Renewed        *Renewal
 	Remove         []string // types of authenticators that Run.UserID loses
-	RevokeSessions bool     // all of Run.UserID's end, but Run.SessionID
-	Promotes       bool     // Run.UserID is anonymous no longer; ErrFlowConflict when they weren't
+	RemovePasskeys []LostPasskey
+	RevokeSessions bool // all of Run.UserID's end, but Run.SessionID
+	Promotes       bool // Run.UserID is anonymous no longer; ErrFlowConflict when they weren't
 
 	Codes    []Code         // sent with this move; the run's older ones of the same purpose end
 	UseCodes []string       // ids; ErrOTPExpired when one has ended

@@ -131,6 +131,12 @@ type WayIn struct {
 	Authenticators []string // nil when none is needed
 }
 
+// Open says whether whoever has these can take the way.
+func (w WayIn) Open(identities []Identity, authenticators []Authenticator) bool {
+	return slices.ContainsFunc(identities, func(i Identity) bool { return i.Kind == w.Kind }) &&
+		(w.Authenticators == nil || slices.ContainsFunc(authenticators, func(a Authenticator) bool { return slices.Contains(w.Authenticators, a.Type) }))
+}
+
 // Within says whether whoever can take the way w can take the other one too.
 func (w WayIn) Within(other WayIn) bool {
 	if w.Kind != other.Kind || other.Authenticators == nil {

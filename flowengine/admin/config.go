@@ -305,7 +305,7 @@ func (s *Service) publish(ctx context.Context, a Actor, st *standing, cfg *tenan
 		return done, s.noNews(ctx, a, st, r, dropDraft, done)
 	}
 	before, _ := flow.Compile(st.published)
-	impact, err := s.risk(ctx, st.t, waysIn(before), waysIn(program))
+	impact, err := s.risk(ctx, st.t, before.WaysIn(), program.WaysIn())
 	if err != nil {
 		return nil, err
 	}

@@ -122,7 +122,7 @@ func flowJSON(f *tenant.Flow) json.RawMessage {
 
 // impact counts who would be locked out.
 func (s *Service) impact(ctx context.Context, st *standing, before, after *flow.Program) (UserImpact, error) {
-	now, then := waysIn(before), waysIn(after)
+	now, then := before.WaysIn(), after.WaysIn()
 	u, err := s.risk(ctx, st.t, now, then)
 	if err != nil {
 		return u, err
@@ -185,61 +185,7 @@ func (s *Service) operators(ctx context.Context, admin *tenant.Tenant) ([]*tenan
 }
 
 func open(ways []tenant.WayIn, u *tenant.UserRecord) bool {
-	return slices.ContainsFunc(ways, func(w tenant.WayIn) bool {
-		return slices.ContainsFunc(u.Identities, func(i tenant.Identity) bool { return i.Kind == w.Kind }) &&
-			(w.Authenticators == nil || slices.ContainsFunc(u.Authenticators, func(a tenant.Authenticator) bool {
-				return slices.Contains(w.Authenticators, a.Type)
-			}))
-	})
-}
-
-// waysIn lists how the login flows let users in: by which identification, and
-// with which authenticators in the first step that asks for any.
-func waysIn(p *flow.Program) []tenant.WayIn {
-	if p == nil { // what doesn't compile lets nobody in
-		return nil
-	}
-	var out []tenant.WayIn
-	for _, ref := range p.Flows() {
-		if ref.Type != tenant.Login {
-			continue
-		}
-		steps := p.Flow(ref).Steps
-		for i := range steps {
-			for j := range steps[i].OneOf {
-				b := &steps[i].OneOf[j]
-				if b.Identification == "" {
-					continue
-				}
-				way := tenant.WayIn{Kind: b.Identification, Authenticators: proofs(b.Steps)}
-				if way.Authenticators == nil {
-					way.Authenticators = proofs(steps[i+1:])
-				}
-				out = append(out, way)
-			}
-		}
-	}
-	return out
-}
-
-// proofs are the authentications of the first step that can't be passed by; nil
-// when there is none.
-func proofs(steps []tenant.Step) []string {
-	for i := range steps {
-		if steps[i].Optional {
-			continue
-		}
-		var out []string
-		for j := range steps[i].OneOf {
-			if a := steps[i].OneOf[j].Authentication; a != "" {
-				out = append(out, a)
-			}
-		}
-		if out != nil && steps[i].Type == "authenticate" {
-			return out
-		}
-	}
-	return nil
+	return slices.ContainsFunc(ways, func(w tenant.WayIn) bool { return w.Open(u.Identities, u.Authenticators) })
 }
 
 // union is the names in either list, in the order of the first.

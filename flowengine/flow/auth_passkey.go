@@ -148,7 +148,7 @@ func (c *Cursor) assert(in *Answer, subject string, owner func(tenant.Claim) (*t
 	if err != nil {
 		return Verdict{}, err
 	}
-	a, p, err := find(account, claim.Value)
+	a, p, err := account.Passkey(claim.Value)
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -172,24 +172,6 @@ func (c *Cursor) assert(in *Answer, subject string, owner func(tenant.Claim) (*t
 	next.Secret, next.UpdatedAt = string(secret), c.Now()
 	c.Do(Update{Authenticator: next, Was: a.Secret, Must: true})
 	return Verdict{User: account.ID, Claim: claim, AMR: passkeyAMR(&fresh, verified)}, nil
-}
-
-// find looks for a passkey of an account; without it the Passkey is empty.
-func find(account *tenant.Account, id string) (*tenant.Authenticator, tenant.Passkey, error) {
-	if account == nil {
-		return nil, tenant.Passkey{}, nil
-	}
-	for i := range account.Authenticators {
-		a := &account.Authenticators[i]
-		p, err := a.Passkey()
-		if err != nil {
-			return nil, tenant.Passkey{}, err
-		}
-		if p != nil && p.ID == id {
-			return a, *p, nil
-		}
-	}
-	return nil, tenant.Passkey{}, nil
 }
 
 // credentialOf says which credential an answer comes from.

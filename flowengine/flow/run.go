@@ -246,7 +246,8 @@ func (c *Cursor) end() (*Action, error) {
 		c.Do(Forget{User: c.User, Sessions: c.Ref.Type == tenant.AccountRecovery && c.Config().Recovery.RevokeSessions ||
 			c.Ref.Type == tenant.Settings && c.Config().Sessions.EndOthersOnPasswordChange})
 	}
-	if c.EndOthers || c.Ref.Type == tenant.Promote { // an anonymous session's token doesn't become a full user's
+	lost := len(c.Draft.RemovePasskeys) > 0 && c.Config().Sessions.EndOthersOnPasswordChange
+	if c.EndOthers || lost || c.Ref.Type == tenant.Promote { // an anonymous session's token doesn't become a full user's
 		c.Do(EndOthers{c.User})
 	}
 	switch {
@@ -325,5 +326,6 @@ func (s State) clone() State {
 	s.Draft.Identities = slices.Clone(s.Draft.Identities)
 	s.Draft.Authenticators = slices.Clone(s.Draft.Authenticators)
 	s.Draft.Remove = slices.Clone(s.Draft.Remove)
+	s.Draft.RemovePasskeys = slices.Clone(s.Draft.RemovePasskeys)
 	return s
 }

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"slices"
+	"time"
 
 	"github.com/usher-id/usher/tenant"
 )
@@ -137,7 +138,7 @@ func (setRecoveryCodes) Resume(c *Cursor, _ *tenant.Step, _ *tenant.Branch, in *
 	return Verdict{}, confirmRecoveryCodes(c, in)
 }
 
-// setPasskeys adds a passkey to those that the user has.
+// setPasskeys adds a passkey to those that the user has, or removes one.
 type setPasskeys struct {
 	oneShot
 	setting
@@ -148,6 +149,9 @@ func (m setPasskeys) Options(c *Cursor, _ *tenant.Step, _ *tenant.Branch) ([]Opt
 	if err != nil || show == nil {
 		return nil, err
 	}
+	if show["passkeys"], err = c.describePasskeys(); err != nil {
+		return nil, err
+	}
 	show["creation_options"], err = c.creationOptions()
 	return []Option{{Show: show}}, err
 }
@@ -156,17 +160,72 @@ func (setPasskeys) Take(c *Cursor, _ *tenant.Step, _ *tenant.Branch, _ Option, i
 	if err := c.mayChange(); err != nil {
 		return Verdict{}, err
 	}
+	if in.has("remove") {
+		return Verdict{}, c.removePasskey(in)
+	}
 	return c.createPasskey(in)
+}
+
+// describePasskeys tells users which passkeys they have, to know the one that
+// they want to remove.
+func (c *Cursor) describePasskeys() ([]map[string]any, error) {
+	out := []map[string]any{}
+	account, err := c.Account(c.User)
+	if err != nil || account == nil {
+		return out, err
+	}
+	for i := range account.Authenticators {
+		p, err := account.Authenticators[i].Passkey()
+		if err != nil {
+			return nil, err
+		}
+		if p != nil {
+			out = append(out, map[string]any{
+				"id": p.ID, "created_at": account.Authenticators[i].CreatedAt.UTC().Format(time.RFC3339), "aaguid": p.AAGUID, "transports": append([]string{}, p.Transports...), "backed_up": p.BackedUp,
+			})
+		}
+	}
+	return out, nil
+}
+
+// removePasskey drafts that the user loses a passkey, unless nothing would be
+// left to sign in with.
+func (c *Cursor) removePasskey(in *Answer) error {
+	if err := removes(in, "remove is true to remove a passkey"); err != nil {
+		return err
+	}
+	id, err := in.text("passkey_id")
+	if err != nil {
+		return err
+	}
+	account, err := c.Account(c.User)
+	if err != nil {
+		return err
+	}
+	mine, _, err := account.Passkey(id)
+	if err != nil {
+		return err
+	}
+	if mine == nil {
+		return tenant.Invalidf("/passkey_id", "enum", "the user has no such passkey")
+	}
+	left, err := c.waysLeft(
+		func(i tenant.Identity) bool { return i.Kind == tenant.PasskeyKind && i.Value == id },
+		func(a tenant.Authenticator) bool { return a.ID == mine.ID },
+	)
+	if err == nil && !left {
+		err = tenant.ErrFlowNotAllowed.Says("this is the last way to sign in: set up another one first")
+	}
+	if err == nil {
+		c.Draft.RemovePasskeys = append(c.Draft.RemovePasskeys, id)
+	}
+	return err
 }
 
 // remove drafts that the user loses an authenticator, as the answer has to say.
 // With their last second factor go the things that are there to pass it by.
 func (c *Cursor) remove(typ string, in *Answer) error {
-	yes, err := in.flag("remove")
-	if err == nil && !yes {
-		err = tenant.Invalidf("/remove", "required", "this is set up: remove is true to remove it")
-	}
-	if err != nil {
+	if err := removes(in, "this is set up: remove is true to remove it"); err != nil {
 		return err
 	}
 	c.Draft.Remove = append(c.Draft.Remove, typ)
@@ -179,6 +238,15 @@ func (c *Cursor) remove(typ string, in *Answer) error {
 	}
 	c.Draft.Remove = append(c.Draft.Remove, recoveryCodeName, deviceTokenName)
 	return nil
+}
+
+// removes demands that an answer says so.
+func removes(in *Answer, words string) error {
+	yes, err := in.flag("remove")
+	if err == nil && !yes {
+		err = tenant.Invalidf("/remove", "required", "%s", words)
+	}
+	return err
 }
 
 // secondFactors are the types of second factors that the user has.

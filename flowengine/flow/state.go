@@ -41,9 +41,10 @@ type Draft struct {
 	NewUser        bool                       `json:"new_user,omitempty"` // State.User is to be made
 	Identities     []NewIdentity              `json:"identities,omitempty"`
 	Authenticators []NewCredential            `json:"authenticators,omitempty"`
-	NewPassword    string                     `json:"new_password,omitempty"` // a hash, to replace the one the user has
-	Profile        map[string]json.RawMessage `json:"profile,omitempty"`      // attributes by pointer
-	Remove         []string                   `json:"remove,omitempty"`       // types of authenticators that the user loses
+	NewPassword    string                     `json:"new_password,omitempty"`    // a hash, to replace the one the user has
+	Profile        map[string]json.RawMessage `json:"profile,omitempty"`         // attributes by pointer
+	Remove         []string                   `json:"remove,omitempty"`          // types of authenticators that the user loses
+	RemovePasskeys []string                   `json:"remove_passkeys,omitempty"` // by credential id
 }
 
 // Empty says that the run makes nothing.
@@ -53,7 +54,7 @@ func (d *Draft) Empty() bool {
 
 // credentials says whether the run changes what proves the user.
 func (d *Draft) credentials() bool {
-	return len(d.Authenticators) > 0 || d.NewPassword != "" || len(d.Remove) > 0
+	return len(d.Authenticators) > 0 || d.NewPassword != "" || len(d.Remove) > 0 || len(d.RemovePasskeys) > 0
 }
 
 // NewIdentity is a claim that becomes the user's.

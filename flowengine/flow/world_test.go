@@ -179,7 +179,13 @@ func (w *world) apply(effects []Effect) {
 					w.Users[i].Claims = append(w.Users[i].Claims, n.Claim)
 				}
 				w.Users[i].Anonymous = w.Users[i].Anonymous && !e.Promotes
-				w.Users[i].Authenticators = slices.DeleteFunc(w.Users[i].Authenticators, func(a tenant.Authenticator) bool { return slices.Contains(e.Remove, a.Type) })
+				w.Users[i].Authenticators = slices.DeleteFunc(w.Users[i].Authenticators, func(a tenant.Authenticator) bool {
+					p, err := a.Passkey()
+					return err != nil || slices.Contains(e.Remove, a.Type) || p != nil && slices.Contains(e.RemovePasskeys, p.ID)
+				})
+				w.Users[i].Claims = slices.DeleteFunc(w.Users[i].Claims, func(claim tenant.Claim) bool {
+					return claim.Kind == tenant.PasskeyKind && slices.Contains(e.RemovePasskeys, claim.Value)
+				})
 				for _, n := range e.Authenticators {
 					if j := slices.IndexFunc(w.Users[i].Authenticators, func(a tenant.Authenticator) bool { return a.ID == n.ID && a.Secret == n.Was }); j >= 0 {
 						w.Users[i].Authenticators[j].Secret = n.Secret

@@ -168,3 +168,54 @@ func (h *house) unverified(x *tenant.Tenant, u *tenant.UserRecord) {
 		return nil
 	})
 }
+
+// Who has lost a device removes its passkey: it signs nobody in any more, nor do
+// the sessions that were open elsewhere. The last way in stays.
+func TestSettingsRemoveAPasskey(t *testing.T) {
+	onBoth(t, func(h *house) {
+		x, receiver := h.hooked(withPasskeys)
+		lost, kept := h.phone(x), h.phone(x)
+		a := h.post(x, h.begin(x, "signup", nil).token(), identify("ann@example.com")).asks("create_authenticator")
+		a = h.post(x, a.token(), obj{"authentication": "primary_passkey", "creation_response": lost.creates(a)}).asks("finished")
+		mine := h.signInWith(a)
+		listed := func() []any {
+			options, _ := h.settings(x, mine).asks("change_setting").at("result", "action", "data", "options").([]any)
+			for _, o := range options {
+				if o := o.(map[string]any); o["setting"] == "passkeys" {
+					return o["passkeys"].([]any)
+				}
+			}
+			return nil
+		}
+		remove := func(id any) answer {
+			return h.as(x, signedInBy(mine), "/authentication_flows", obj{"type": "settings", "input": obj{"setting": "passkeys", "remove": true, "passkey_id": id}})
+		}
+		first := listed()[0].(map[string]any)
+		remove(first["id"]).refuses(403, "AuthenticationFlowNotAllowed")
+
+		a = h.settings(x, mine).asks("change_setting")
+		h.as(x, signedInBy(mine), "/authentication_flows/states/input", obj{"state_token": a.token(), "input": obj{"setting": "passkeys", "creation_response": kept.creates(a)}}).asks("finished")
+		if got := listed(); len(got) != 2 {
+			t.Fatalf("%v, want two passkeys", got)
+		}
+		a = h.begin(x, "login", nil)
+		elsewhere := h.signInWith(h.post(x, a.token(), assertion("passkey", lost.gets(a))).asks("finished"))
+
+		h.deliver()
+		remove(first["id"]).asks("finished")
+		h.session(x, mine, 200)
+		h.session(x, elsewhere, 401)
+		receiver.Wait(tenant.HookAuthenticatorRemoved, 1)
+		a = h.begin(x, "login", nil)
+		h.post(x, a.token(), assertion("passkey", lost.gets(a))).refuses(401, "InvalidCredentials")
+		h.post(x, a.token(), assertion("passkey", kept.gets(a))).asks("finished")
+		left := listed()
+		if len(left) != 1 || left[0].(map[string]any)["id"] == first["id"] {
+			t.Errorf("%v are left", left)
+		}
+		remove(first["id"]).refuses(400, "ValidationFailed").because("/passkey_id", "enum")
+		if u := h.account(x, "email", "ann@example.com"); len(u.Identities) != 2 || len(u.Authenticators) != 1 {
+			t.Errorf("of the removed passkey something is left: %+v", u)
+		}
+	})
+}

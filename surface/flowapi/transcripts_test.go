@@ -17,12 +17,13 @@ import (
 // elsewhere are the transcripts that need a World made for them; what they are
 // about is played through the door by other tests.
 var elsewhere = map[string]string{
-	"passkey.flow":        "its passkeys answer any challenge: passkey_test.go has a device that computes",
-	"passkey_custom.flow": "as passkey.flow",
-	"passkey_signup.flow": "as passkey.flow",
-	"hooks.flow":          "its hooks answer without being called: hooks are called for real where they are delivered",
-	"hooks_refuse.flow":   "as hooks.flow",
-	"hooks_start.flow":    "as hooks.flow",
+	"passkey.flow":           "its passkeys answer any challenge: passkey_test.go has a device that computes",
+	"passkey_custom.flow":    "as passkey.flow",
+	"passkey_signup.flow":    "as passkey.flow",
+	"settings_passkeys.flow": "as passkey.flow",
+	"hooks.flow":             "its hooks answer without being called: hooks are called for real where they are delivered",
+	"hooks_refuse.flow":      "as hooks.flow",
+	"hooks_start.flow":       "as hooks.flow",
 }
 
 // TestTranscriptsThroughTheDoor plays the transcripts of the core (see there)

@@ -37,6 +37,10 @@ var verifyIdentity = &statement{group: identityVerify, text: `UPDATE identity SE
 
 var removeOfType = &statement{group: factorRemove, text: `DELETE FROM authenticator WHERE tenant_id = ? AND user_id = ? AND type = ?`}
 
+var removeAuthenticator = &statement{group: factorRemove, text: `DELETE FROM authenticator WHERE tenant_id = ? AND user_id = ? AND id = ?`}
+
+var removeClaim = &statement{group: factorRemove, text: `DELETE FROM identity WHERE tenant_id = ? AND user_id = ? AND kind = ? AND value = ?`}
+
 var updateAttributes = &statement{group: attributesUpdate, text: `UPDATE user_account SET standard_attributes = ?, custom_attributes = ?, updated_at = ?
 	WHERE tenant_id = ? AND id = ?`}
 
@@ -106,6 +110,10 @@ func (w *write) updates(c *tenant.Commit) {
 	}
 	for _, typ := range c.Remove {
 		w.do(removeOfType, tid, user, typ)
+	}
+	for _, p := range c.RemovePasskeys {
+		w.do(removeAuthenticator, tid, user, p.AuthenticatorID)
+		w.do(removeClaim, tid, user, tenant.PasskeyKind, p.ID)
 	}
 	if c.Promotes {
 		w.do(promote, now, tid, user).none = tenant.ErrFlowConflict

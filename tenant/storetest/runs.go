@@ -93,6 +93,7 @@ func testRuns(h *house) {
 		h.refused(h.s.Commit(h.ctx(), h.login(ghost, "nobody")), tenant.ErrUserNotFound)
 	})
 	h.step("rehash", func(h *house) { testRehash(h, t) })
+	h.step("lost passkey", func(h *house) { testLostPasskey(h, t) })
 	h.step("list", testListRuns)
 }
 
@@ -173,6 +174,29 @@ func testRehash(h *house, t *tenant.Tenant) {
 	stale.ID = id()
 	move(stale, "$gone")
 	is("$changed")
+}
+
+// A passkey goes with the claim that it was found by, and nobody else's does.
+func testLostPasskey(h *house, t *tenant.Tenant) {
+	key := tenant.Claim{Kind: tenant.PasskeyKind, Value: word()}
+	u, v := h.user(t.ID, email(word()), key), h.user(t.ID, email(word()))
+	lose := func(p tenant.LostPasskey) *tenant.UserRecord {
+		c := h.newRun(t.ID)
+		c.Run.UserID, c.RemovePasskeys = u.ID, []tenant.LostPasskey{p}
+		h.must(h.s.Commit(h.ctx(), c))
+		got, err := h.s.User(h.ctx(), t.ID, u.ID)
+		h.must(err)
+		return got
+	}
+	if got := lose(tenant.LostPasskey{ID: v.Identities[0].Value, AuthenticatorID: v.Authenticators[0].ID}); len(got.Identities) != 2 || len(got.Authenticators) != 2 {
+		h.Error(got)
+	}
+	if got := lose(tenant.LostPasskey{ID: key.Value, AuthenticatorID: u.Authenticators[0].ID}); len(got.Identities) != 1 || got.Identities[0].Claim == key || len(got.Authenticators) != 1 {
+		h.Error(got)
+	}
+	if got, err := h.s.User(h.ctx(), t.ID, v.ID); err != nil || len(got.Identities) != 1 || len(got.Authenticators) != 2 {
+		h.Error(got, err)
+	}
 }
 
 func testListRuns(h *house) {
