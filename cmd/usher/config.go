@@ -7,11 +7,14 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/usher-id/usher/flowengine/admin"
 )
 
 // settings is the configuration of the process, the same for every command. Each
@@ -53,7 +56,7 @@ type serving struct {
 
 	AllowPrivateOutbound bool `help:"Let tenants' gateways, hooks and providers be at loopback and private addresses, and at plain HTTP; always on with --dev."`
 
-	BootstrapAPIKey string `name:"bootstrap-api-key" secret:"" hidden:"" help:"An operator's API key, at least 32 characters, that is made on a database without any."`
+	BootstrapAPIKey string `name:"bootstrap-api-key" secret:"" hidden:"" help:"An operator's API key, at least ${min_bootstrap_key} characters, that is made on a database without any."`
 	AutoMigrate     bool   `default:"true" negatable:"" help:"Bring the database's schema up to date at the start."`
 }
 
@@ -85,6 +88,7 @@ func newParser(c *cli, getenv func(string) string, stdout, stderr io.Writer) (*k
 		kong.Name("usher"),
 		kong.Description(description),
 		kong.Writers(stdout, stderr),
+		kong.Vars{"min_bootstrap_key": strconv.Itoa(admin.MinBootstrapKey)},
 		kong.Resolvers(&resolver{getenv: getenv}),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.ValueFormatter(func(v *kong.Value) string {

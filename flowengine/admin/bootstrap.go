@@ -34,8 +34,9 @@ func (s *Service) EnsureAdminTenant(ctx context.Context, host string) (t *tenant
 	return t, false, err
 }
 
-// minBootstrapKey is the shortest bootstrap key, in bytes.
-const minBootstrapKey = 20
+// MinBootstrapKey is the shortest bootstrap key, in bytes. Every start checks it,
+// so a longer one would keep deployments from starting that run today.
+const MinBootstrapKey = 20
 
 // bootstrapKeyLife is long: the key belongs to the deployment, which can't
 // exchange it by itself. It can be revoked at any time.
@@ -65,8 +66,8 @@ func (s *Service) EnsureBootstrapKey(ctx context.Context, key string) (made bool
 
 // checkBootstrapKey refuses what people write where a secret belongs.
 func checkBootstrapKey(key string) error {
-	if len(key) < minBootstrapKey || len(key) > 512 || !utf8.ValidString(key) || strings.ContainsAny(key, " \t\r\n") {
-		return tenant.Invalidf("/key", "length", "the bootstrap key has %d to 512 characters and no spaces", minBootstrapKey)
+	if len(key) < MinBootstrapKey || len(key) > 512 || !utf8.ValidString(key) || strings.ContainsAny(key, " \t\r\n") {
+		return tenant.Invalidf("/key", "length", "the bootstrap key has %d to 512 characters and no spaces", MinBootstrapKey)
 	}
 	folded := strings.ToLower(strings.NewReplacer("-", "", "_", "", ".", "").Replace(key))
 	for _, word := range []string{"changeme", "changeit", "replaceme", "placeholder", "example", "yourkey", "yoursecret", "yourapikey", "insertkey", "bootstrapkey", "password", "xxxxxx", "0123456789", "abcdefghij"} {
