@@ -91,13 +91,13 @@ type AuditFilter struct {
 
 // What to make.
 type CreateAPIKeyInput struct {
-	// The slug of the tenant that the key is scoped to.
+	// The slug of the tenant that the key is scoped to; `admin` for an operator's, and for no other.
 	Tenant string `json:"tenant"`
 	// What it is for.
 	Name string `json:"name"`
 	// What it may do; never more than who makes it.
 	Role tenant.Role `json:"role"`
-	// When it ends; absent when it does not.
+	// When it ends, within 366 days; 90 days from now unless it says.
 	ExpiresAt *time.Time `json:"expiresAt"`
 }
 
@@ -469,7 +469,7 @@ type RemoveIdentityPayload struct {
 
 // Whom, and where.
 type RemoveMemberInput struct {
-	// The slug of the tenant; `admin` for a role in all of them.
+	// The slug of the tenant; `admin` for an operator.
 	Tenant string `json:"tenant"`
 	// The user of the tenant `admin`, by global id or `userId`.
 	User string `json:"user"`
@@ -721,7 +721,7 @@ type SessionFilter struct {
 
 // Whom, where, which.
 type SetMemberRoleInput struct {
-	// The slug of the tenant; `admin` for a role in all of them.
+	// The slug of the tenant; `admin` for an operator, and for no other role.
 	Tenant string `json:"tenant"`
 	// The user of the tenant `admin`, by global id or `userId`.
 	User string `json:"user"`

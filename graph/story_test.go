@@ -251,7 +251,16 @@ func (s *story) keysAndMembers() {
 	if a := s.ask("shop/ci", `{ viewer { id } }`, nil); a.status != 401 {
 		s.t.Errorf("the revoked key: %s", a.raw)
 	}
+	// Tenant admin belongs to operators: another role there could do nothing.
 	user := s.newUser("admin", "carl@example.com")
+	for _, mutation := range []string{
+		`mutation { createAPIKey(input: {tenant: "admin", name: "ci", role: EDITOR}) { secret` + why + ` }`,
+		`mutation { setMemberRole(input: {tenant: "admin", user: "` + user + `", role: EDITOR}) { member { role }` + why + ` }`,
+	} {
+		if a := s.refuses("ValidationFailed", mutation); !strings.Contains(a.raw, `"pointer":"/role"`) || !strings.Contains(a.raw, "give the role editor in the tenant that it is for") {
+			s.t.Errorf("a role of tenants in tenant admin: %s", a.raw)
+		}
+	}
 	a = s.works(`mutation($u: ID!) { setMemberRole(input: {tenant: "shop", user: $u, role: ADMIN}) { member { userId loginIds role }`+why+` }`, "u", user)
 	if a.at("setMemberRole", "member", "loginIds", 0) != "carl@example.com" {
 		s.t.Errorf("setMemberRole: %s", a.raw)

@@ -24,7 +24,7 @@ const (
 )
 
 // CreateAPIKey makes a key of a tenant and gives it away, this once. An
-// operator's key belongs to tenant admin. ErrValidation.
+// operator's key belongs to tenant admin, and no other one does. ErrValidation.
 func (s *Service) CreateAPIKey(ctx context.Context, a Actor, slug string, n NewAPIKey) (key string, k *tenant.APIKey, err error) {
 	now := s.now()
 	if n.ExpiresAt.IsZero() {
@@ -63,12 +63,16 @@ func keyDetail(k *tenant.APIKey) detail {
 
 var roles = []tenant.Role{tenant.Operator, tenant.Owner, tenant.Admin, tenant.Editor, tenant.Support, tenant.Viewer}
 
+// checkRole refuses a role that means nothing in a tenant: tenant admin belongs
+// to operators alone, so any other one there could do nothing, anywhere.
 func checkRole(slug string, role tenant.Role) error {
-	if !slices.Contains(roles, role) {
+	switch {
+	case !slices.Contains(roles, role):
 		return tenant.Invalidf("/role", "enum", "there is no role %q", role)
-	}
-	if role == tenant.Operator && slug != tenant.AdminSlug {
+	case role == tenant.Operator && slug != tenant.AdminSlug:
 		return tenant.Invalidf("/role", "operator", "the role operator is given in tenant admin")
+	case role != tenant.Operator && slug == tenant.AdminSlug:
+		return tenant.Invalidf("/role", "operator", "tenant admin knows no role but operator: give the role %s in the tenant that it is for", role)
 	}
 	return nil
 }
@@ -87,8 +91,7 @@ func (s *Service) RevokeAPIKey(ctx context.Context, a Actor, slug, id string) (*
 
 // SetMemberRole gives a user of the admin tenant a role in the tenant named by
 // slug, in place of any other they had there. The role operator is given in
-// tenant admin. ErrUserNotFound, ErrValidation, ErrLastWayIn when the last
-// operator would be gone.
+// tenant admin, and no other one there. ErrUserNotFound, ErrValidation.
 func (s *Service) SetMemberRole(ctx context.Context, a Actor, slug, userID string, role tenant.Role) error {
 	if err := checkRole(slug, role); err != nil {
 		return err

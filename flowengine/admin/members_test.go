@@ -28,10 +28,9 @@ func TestLastAdminKeepsAWayIn(t *testing.T) {
 			t.Errorf("facts %v", refusal.Info)
 		}
 
-		// The last operator can't be disabled, deleted, demoted, removed or stripped.
+		// The last operator can't be disabled, deleted, removed or stripped.
 		refused(t, errOf(b.DisableUser(b.ctx, ann, "admin", one.ID, "", time.Time{})), tenant.ErrLastWayIn)
 		refused(t, b.DeleteUser(b.ctx, ann, "admin", one.ID), tenant.ErrLastWayIn)
-		refused(t, b.SetMemberRole(b.ctx, ann, "admin", one.ID, tenant.Viewer), tenant.ErrLastWayIn)
 		refused(t, b.RemoveMember(b.ctx, ann, "admin", one.ID), tenant.ErrLastWayIn)
 		refused(t, errOf(b.RemoveIdentity(b.ctx, ann, "admin", one.ID, one.Identities[0].ID)), tenant.ErrLastWayIn)
 		refused(t, errOf(b.RemoveAuthenticator(b.ctx, ann, "admin", one.ID, one.Authenticators[0].ID)), tenant.ErrLastWayIn)
@@ -58,6 +57,7 @@ func TestLastAdminKeepsAWayIn(t *testing.T) {
 			t.Errorf("grants %v", all)
 		}
 		refused(t, b.SetMemberRole(b.ctx, ann, "acme", left, tenant.Operator), tenant.ErrValidation)
+		refused(t, b.SetMemberRole(b.ctx, ann, "admin", left, tenant.Owner), tenant.ErrValidation)
 		refused(t, b.SetMemberRole(b.ctx, ann, "acme", left, "king"), tenant.ErrValidation)
 		refused(t, b.SetMemberRole(b.ctx, ann, "acme", "nobody", tenant.Owner), tenant.ErrUserNotFound)
 		must(t, b.RemoveMember(b.ctx, ann, "acme", left))
@@ -92,6 +92,10 @@ func TestKeys(t *testing.T) {
 		{Name: "x", Role: tenant.Viewer, ExpiresAt: b.now}, {Name: "x", Role: tenant.Viewer, ExpiresAt: b.now.AddDate(2, 0, 0)},
 	} {
 		_, _, err := b.CreateAPIKey(b.ctx, ann, "acme", n)
+		refused(t, err, tenant.ErrValidation)
+	}
+	for _, role := range []tenant.Role{tenant.Owner, tenant.Admin, tenant.Editor, tenant.Support, tenant.Viewer} {
+		_, _, err := b.CreateAPIKey(b.ctx, ann, "admin", admin.NewAPIKey{Name: "x", Role: role})
 		refused(t, err, tenant.ErrValidation)
 	}
 }

@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func TestAdmit(t *testing.T) {
 		viewer, viewerKey := key("acme", tenant.Viewer)
 		others, _ := key("other", tenant.Owner)
 		operator, operatorKey := key("admin", tenant.Operator)
-		admins, _ := key("admin", tenant.Owner)
+		admins := uselessKey(b)
 		admit := func(slug, authorization string, to admin.Permission) (admin.Actor, error) {
 			return b.Admit(b.ctx, b.tenant(slug), admin.Program{Authorization: authorization, IP: "192.0.2.1", RequestID: "req-1"}, to)
 		}
@@ -89,6 +90,19 @@ func TestAdmit(t *testing.T) {
 		b.wait(91 * 24 * time.Hour)
 		refused(t, errOf(admit("acme", "Bearer "+viewer, admin.ReadRuns)), tenant.ErrInvalidCredentials)
 	})
+}
+
+// uselessKey is one that can't be made any more: of tenant admin, with a role of
+// tenants.
+func uselessKey(b *bench) string {
+	key, t := secret.NewToken("usher_admin_"), b.tenant("admin")
+	must(b.t, b.Store.Change(b.ctx, func(tx tenant.Tx) error {
+		e := &tenant.AuditEvent{TenantID: t.ID, ID: secret.NewID(), At: b.clock(), Category: tenant.AuditSystem, Action: "test", Outcome: "success"}
+		return errors.Join(tx.Audit(e), tx.CreateAPIKey(&tenant.APIKey{
+			TenantID: t.ID, ID: secret.NewID(), Name: "old", Hash: secret.TokenHash(key), Role: tenant.Owner, CreatedAt: b.clock(),
+		}))
+	}))
+	return key
 }
 
 // lastUsed waits until a key's last use is kept.
