@@ -2,13 +2,16 @@ package graph
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"runtime/debug"
+	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/usher-id/usher/surface"
 	"github.com/usher-id/usher/tenant"
 )
 
@@ -27,13 +30,14 @@ func userErrors(ctx context.Context, err error) ([]UserError, error) {
 	callOf(ctx).refused.Store(true)
 	var out []UserError
 	causes, _ := e.Info["causes"].([]tenant.Cause)
-	for _, c := range causes {
+	words := causeWords(e, causes)
+	for i, c := range causes {
 		info := maps.Clone(c.Details)
 		if info == nil {
 			info = map[string]any{}
 		}
 		info["kind"] = c.Kind
-		out = append(out, UserError{Pointer: camel(c.Location), Reason: string(e.Reason), Message: e.Message, Info: info})
+		out = append(out, UserError{Pointer: camel(c.Location), Reason: string(e.Reason), Message: words[i], Info: info})
 	}
 	problems, _ := e.Info["problems"].([]tenant.Problem)
 	for _, p := range problems {
@@ -43,6 +47,15 @@ func userErrors(ctx context.Context, err error) ([]UserError, error) {
 		out = append(out, UserError{Reason: string(e.Reason), Message: e.Message, Info: details(e.Info)})
 	}
 	return out, nil
+}
+
+// causeWords says what each cause of a refusal is: of a new password which rule it
+// breaks, as users are told; of anything else the refusal itself, which has one.
+func causeWords(e *tenant.Error, causes []tenant.Cause) []string {
+	if errors.Is(e, tenant.ErrPasswordPolicy) {
+		return surface.PasswordWords(e)
+	}
+	return slices.Repeat([]string{e.Message}, len(causes))
 }
 
 // details are the facts of a refusal, besides what is shown in its own place;
