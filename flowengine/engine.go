@@ -119,6 +119,14 @@ type Client struct {
 	DeviceToken  string // lets the device pass second factors; "" for none
 	Language     string // Accept-Language (RFC 9110 section 12.5.4)
 	Surface      string // the door's name
+
+	About func(runID string) // hears which run the request is about, once that is known; nil for nobody
+}
+
+func (c *Client) about(runID string) {
+	if c.About != nil {
+		c.About(runID)
+	}
 }
 
 // Start is a run to begin.
@@ -209,6 +217,7 @@ func (e *Engine) start(ctx context.Context, m *move, s Start) (*Answer, error) {
 		return nil, err
 	}
 	m.run.ID = secret.NewPFID(m.tenant.Partition)
+	m.client.about(m.run.ID)
 	if s.Data != nil {
 		if m.run.SurfaceData, err = e.sealData(m.tenant, m.run.ID, s.Data); err != nil {
 			return nil, err
@@ -237,7 +246,7 @@ func (e *Engine) Submit(ctx context.Context, t *tenant.Tenant, c Client, token s
 // link was opened, and tells the client that waits there. tenant.ErrOTPExpired
 // when the link is unknown, ended or expired.
 func (e *Engine) SubmitByLink(ctx context.Context, t *tenant.Tenant, c Client, link string, inputs ...flow.Input) (*Answer, error) {
-	code, err := e.liveLink(ctx, t, link)
+	code, err := e.liveLink(ctx, t, c, link)
 	if err == nil && code.Purpose != tenant.PurposeRecover {
 		err = tenant.ErrOTPExpired
 	}
@@ -250,7 +259,7 @@ func (e *Engine) SubmitByLink(ctx context.Context, t *tenant.Tenant, c Client, l
 		return nil, err // where the run stands is not for who has no state token
 	}
 	if err := e.store.TellRun(ctx, t.ID, code.RunID); err != nil {
-		e.log.WarnContext(ctx, "the client that waits wasn't told", "tenant", t.Slug, "run", code.RunID, "err", err)
+		e.log.WarnContext(ctx, "the client that waits wasn't told", "tenant", t.Slug, "flow_id_hash", tenant.RunHash(code.RunID), "err", err)
 	}
 	return a, nil
 }
@@ -348,6 +357,7 @@ func (e *Engine) load(ctx context.Context, m *move, hash string) (s flow.State, 
 	if err != nil {
 		return s, nil, err
 	}
+	m.client.about(l.Run.ID)
 	s, program, err = e.open(ctx, m, l)
 	m.held = false // whoever knows the run by its id goes on from where they stood, and not from what a link was answered elsewhere
 	return s, program, err

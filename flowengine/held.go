@@ -121,6 +121,9 @@ func (e *Engine) loadHead(ctx context.Context, m *move, runID string) (*tenant.L
 	if err == nil && l.Run.Surface != m.client.Surface {
 		err = tenant.ErrFlowNotFound
 	}
+	if err == nil {
+		m.client.about(runID)
+	}
 	return l, err
 }
 

@@ -18,8 +18,8 @@ type Link struct {
 
 // Link says what a link stands for. Looking changes nothing: mail scanners look.
 // tenant.ErrOTPExpired when it is unknown, ended or expired.
-func (e *Engine) Link(ctx context.Context, t *tenant.Tenant, link string) (*Link, error) {
-	code, err := e.liveLink(ctx, t, link)
+func (e *Engine) Link(ctx context.Context, t *tenant.Tenant, c Client, link string) (*Link, error) {
+	code, err := e.liveLink(ctx, t, c, link)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func (e *Engine) Link(ctx context.Context, t *tenant.Tenant, link string) (*Link
 // that waits for it. tenant.ErrOTPExpired when it is unknown, ended or expired,
 // or when it is there to be used by who opened it and not to be approved.
 func (e *Engine) ApproveLink(ctx context.Context, t *tenant.Tenant, c Client, link string) error {
-	code, err := e.liveLink(ctx, t, link)
+	code, err := e.liveLink(ctx, t, c, link)
 	if err == nil && code.Purpose == tenant.PurposeRecover {
 		err = tenant.ErrOTPExpired
 	}
@@ -61,7 +61,7 @@ func (e *Engine) ApproveLink(ctx context.Context, t *tenant.Tenant, c Client, li
 }
 
 // liveLink finds the code of a link that works.
-func (e *Engine) liveLink(ctx context.Context, t *tenant.Tenant, link string) (*tenant.Code, error) {
+func (e *Engine) liveLink(ctx context.Context, t *tenant.Tenant, c Client, link string) (*tenant.Code, error) {
 	if err := admit(t); err != nil {
 		return nil, err
 	}
@@ -71,6 +71,9 @@ func (e *Engine) liveLink(ctx context.Context, t *tenant.Tenant, link string) (*
 	code, err := e.store.CodeByLink(ctx, t.ID, secret.TokenHash(link), e.now())
 	if errors.Is(err, tenant.ErrNotFound) {
 		err = tenant.ErrOTPExpired
+	}
+	if err == nil {
+		c.about(code.RunID)
 	}
 	return code, err
 }

@@ -66,6 +66,7 @@ func (e *Engine) Listen(ctx context.Context, t *tenant.Tenant, c Client, runID s
 	if err != nil {
 		return nil, err
 	}
+	c.about(run.ID)
 	if run.Status != tenant.RunNew && run.Status != tenant.RunPending || !e.now().Before(run.ExpiresAt) {
 		return nil, tenant.ErrFlowNotFound
 	}

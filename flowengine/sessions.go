@@ -56,7 +56,7 @@ func (e *Engine) CheckSession(ctx context.Context, t *tenant.Tenant, token strin
 func (e *Engine) complete(ctx context.Context, t *tenant.Tenant, s *tenant.Session, now time.Time) bool {
 	err := e.store.CompleteRun(ctx, t.ID, s.RunID, now)
 	if err != nil {
-		e.log.WarnContext(ctx, "run not completed", "tenant", t.Slug, "run", s.RunID, "err", err)
+		e.log.WarnContext(ctx, "run not completed", "tenant", t.Slug, "flow_id_hash", tenant.RunHash(s.RunID), "err", err)
 	}
 	return err == nil
 }

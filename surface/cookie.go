@@ -80,7 +80,7 @@ func (q *Request) Client(door string) flowengine.Client {
 	token, _ := q.SessionToken()
 	return flowengine.Client{
 		IP: q.IP, UserAgent: q.UserAgent(), RequestID: q.ID, SessionToken: token, DeviceToken: q.Kept(TrustCookie),
-		Language: q.Header.Get("Accept-Language"), Surface: door,
+		Language: q.Header.Get("Accept-Language"), Surface: door, About: q.About,
 	}
 }
 

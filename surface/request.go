@@ -17,6 +17,7 @@ type Request struct {
 	ID     string         // the request id, for logs, the audit log and the answer
 	IP     netip.Addr     // of the client, as far as trusted proxies tell
 	Secure bool           // came over HTTPS, here or at a trusted proxy
+	run    string         // the id of the run that it is about, for the log; "" for none
 	listed bool           // its Origin is one that the tenant lists
 	answer http.ResponseWriter
 }
@@ -53,6 +54,9 @@ func (d *Door) open(w http.ResponseWriter, r *http.Request) *Request {
 	}
 	return q
 }
+
+// About notes the run that the request turned out to be about.
+func (q *Request) About(runID string) { q.run = runID }
 
 // SetCookie adds a cookie to the answer.
 func (q *Request) SetCookie(c *http.Cookie) { http.SetCookie(q.answer, c) }

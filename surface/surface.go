@@ -204,7 +204,7 @@ func (d *Door) wrongMethod(q *Request) error {
 // log writes one line for a request, and what went wrong if it was our fault.
 func (d *Door) log(q *Request, route string, status int, took time.Duration, e *tenant.Error) {
 	level := slog.LevelInfo
-	attrs := append(make([]slog.Attr, 0, 10),
+	attrs := append(make([]slog.Attr, 0, 12),
 		slog.String("request_id", q.ID), slog.String("surface", d.name), slog.String("method", q.Method), slog.String("route", route),
 		slog.Int("status", status), slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("ip", q.IP.String()),
 	)
@@ -213,6 +213,9 @@ func (d *Door) log(q *Request, route string, status int, took time.Duration, e *
 	}
 	if q.Tenant != nil {
 		attrs = append(attrs, slog.String("tenant", q.Tenant.Slug))
+	}
+	if q.run != "" {
+		attrs = append(attrs, slog.String("flow_id_hash", tenant.RunHash(q.run)))
 	}
 	if e != nil {
 		attrs = append(attrs, slog.String("reason", string(e.Reason)))

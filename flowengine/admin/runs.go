@@ -26,7 +26,7 @@ func (s *Service) CancelRun(ctx context.Context, a Actor, slug, id string) (*ten
 	}
 	// A client that waits for news asks again, and hears that the run is over.
 	if err := s.Store.TellRun(ctx, t.ID, r.ID); err != nil && s.Log != nil {
-		s.Log.Warn("the client that waits wasn't told", "tenant", t.Slug, "run", r.ID, "error", err)
+		s.Log.Warn("the client that waits wasn't told", "tenant", t.Slug, "flow_id_hash", tenant.RunHash(r.ID), "error", err)
 	}
 	return r, nil
 }

@@ -99,7 +99,11 @@ func (a *api) timeline(q *surface.Request) (any, error) {
 
 // authflowID reads the id that the path names.
 func authflowID(q *surface.Request) (tenant.PFID, error) {
-	return parseID(q.Tenant, "authflow_id", chi.URLParam(q.Request, "authflow_id"))
+	id, err := parseID(q.Tenant, "authflow_id", chi.URLParam(q.Request, "authflow_id"))
+	if err == nil {
+		q.About(id.String())
+	}
+	return id, err
 }
 
 // otherwise tells an id that names nothing from one that names something else.

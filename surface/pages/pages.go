@@ -43,7 +43,7 @@ func plainly(e *tenant.Error, requestID string, _ any) (int, any) {
 }
 
 func client(q *surface.Request) flowengine.Client {
-	return flowengine.Client{IP: q.IP, UserAgent: q.UserAgent(), RequestID: q.ID, Language: q.Header.Get("Accept-Language"), Surface: Name}
+	return flowengine.Client{IP: q.IP, UserAgent: q.UserAgent(), RequestID: q.ID, Language: q.Header.Get("Accept-Language"), Surface: Name, About: q.About}
 }
 
 func (p *pages) show(q *surface.Request, w http.ResponseWriter) error {
@@ -60,7 +60,7 @@ func (p *pages) look(q *surface.Request, say *words, code string) (*flowengine.L
 	if len(code) != tenant.LinkChars {
 		return nil, view{}, tenant.ErrNotFound
 	}
-	link, err := p.engine.Link(q.Context(), q.Tenant, code)
+	link, err := p.engine.Link(q.Context(), q.Tenant, client(q), code)
 	if err != nil {
 		return nil, view{}, err
 	}
