@@ -18,6 +18,7 @@ import (
 type health struct {
 	ping   func(context.Context) error                       // the database answers
 	schema func(context.Context) (have, want int64, _ error) // its schema
+	writes func(context.Context) error                       // it can be written, as far as is known
 	redis  func(context.Context) error                       // Redis answers; nil without one
 
 	started  atomic.Bool
@@ -72,6 +73,9 @@ func (h *health) check(ctx context.Context) string {
 		return "the database's schema can't be read"
 	case have != want:
 		return fmt.Sprintf("the database's schema is %d, this binary needs %d", have, want)
+	}
+	if err := h.writes(ctx); err != nil {
+		return fmt.Sprintf("the database can't be written: %v", err)
 	}
 	return ""
 }

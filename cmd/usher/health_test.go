@@ -13,7 +13,7 @@ import (
 func TestHealth(t *testing.T) {
 	type world struct {
 		started, draining bool
-		ping, redis       error
+		ping, redis, full error
 		have, want        int64
 	}
 	for name, c := range map[string]struct {
@@ -25,6 +25,7 @@ func TestHealth(t *testing.T) {
 		"starting":      {world{have: 3, want: 3}, 200, 503, 503, "starting"},
 		"draining":      {world{started: true, draining: true, have: 3, want: 3}, 200, 503, 200, "draining"},
 		"database gone": {world{started: true, ping: errors.New("refused"), have: 3, want: 3}, 200, 503, 200, "the database does not answer"},
+		"disk full":     {world{started: true, full: errors.New("disk is full"), have: 3, want: 3}, 200, 503, 200, "the database can't be written: disk is full"},
 		"redis gone":    {world{started: true, redis: errors.New("refused"), have: 3, want: 3}, 200, 503, 200, "Redis does not answer"},
 		"newer schema":  {world{started: true, have: 4, want: 3}, 200, 503, 200, "the database's schema is 4, this binary needs 3"},
 	} {
@@ -32,6 +33,7 @@ func TestHealth(t *testing.T) {
 			h := &health{
 				ping:   func(context.Context) error { return c.ping },
 				schema: func(context.Context) (int64, int64, error) { return c.have, c.want, nil },
+				writes: func(context.Context) error { return c.full },
 				redis:  func(context.Context) error { return c.redis },
 			}
 			h.started.Store(c.started)
@@ -64,6 +66,7 @@ func TestHealthAsksTheDatabaseOncePerSecond(t *testing.T) {
 	h := &health{
 		ping:   func(context.Context) error { asked++; return nil },
 		schema: func(context.Context) (int64, int64, error) { return 1, 1, nil },
+		writes: func(context.Context) error { return nil },
 	}
 	for range 100 {
 		h.dependencies()

@@ -24,6 +24,7 @@ func (s *Store) flush() error {
 			err = errors.Join(syncData(log), log.Close())
 		}
 		if err != nil {
+			s.disk.refuses(err)
 			err = tenant.ErrUnavailable.With("retry_after_seconds", 1).Because(err)
 		}
 		s.observe(flush, start, err)

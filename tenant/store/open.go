@@ -57,6 +57,7 @@ type Store struct {
 	durable *bun.DB             // writes that survive the machine
 	turn    *semaphore.Weighted // SQLite: the one writer, first come, first served
 	flushes shared              // SQLite: of the log
+	disk    disk                // SQLite: whether it takes writes
 	hot     prepared
 	local   fanout // SQLite: who watches changes
 	runs    fanout // SQLite: who watches runs

@@ -49,7 +49,7 @@ func (s *Store) returning(ctx context.Context, q *statement, row func(scan) erro
 		return refuse(err)
 	}
 	defer release()
-	return s.rows(ctx, s.fast, q, row, args)
+	return s.wrote(s.rows(ctx, s.fast, q, row, args))
 }
 
 // alone runs one hot statement as a transaction of its own.
@@ -77,7 +77,8 @@ func (s *Store) inOrder(ctx context.Context, q *statement, args []any) (changed 
 		return 0, err
 	}
 	defer release()
-	return s.exec(ctx, nil, q, args)
+	changed, err = s.exec(ctx, nil, q, args)
+	return changed, s.wrote(err)
 }
 
 // Hot runs a hot statement for what is kept beside the nouns: the buckets of
@@ -283,7 +284,7 @@ func (s *Store) observe(g group, start time.Time, err error) {
 
 // transact runs fn in one transaction. Errors come as they are.
 func (s *Store) transact(ctx context.Context, durable bool, fn func(bun.Tx) error) error {
-	err := s.inTurn(ctx, durable, fn)
+	err := s.wrote(s.inTurn(ctx, durable, fn))
 	if err == nil && durable {
 		err = s.flush()
 	}
