@@ -97,7 +97,12 @@ type wire struct {
 
 func newWire(t *testing.T, to string) *wire {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	return newWireAt(t, "127.0.0.1:0", to)
+}
+
+func newWireAt(t *testing.T, address, to string) *wire {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,6 +330,48 @@ func TestRedisKeepsTheLimits(t *testing.T) {
 	if !refused(5) {
 		t.Error("the limit was forgotten")
 	}
+}
+
+// A server whose Redis isn't there starts, says what is missing and where it
+// looked, and is ready once it is there.
+func TestRedisNotThereAtStart(t *testing.T) {
+	there, err := url.Parse(testenv.Redis(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing := *there
+	missing.Host = freeAddress(t)
+	n := serveNode(t, append(dev(t, testenv.SQLite(t)), "USHER_REDIS_URL="+missing.String()))
+	log := n.out.String()
+	for _, says := range []string{`"msg":"serving, and not ready yet"`, `"reasons":["Redis does not answer"]`, `"dependency":"redis"`, "Redis at " + missing.Host, "connection refused"} {
+		if !strings.Contains(log, says) {
+			t.Errorf("the log doesn't say %s", says)
+		}
+	}
+	ready := func(listener string) *reply {
+		r, err := call("GET", "http://"+listener+"/healthz/ready", nil, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	if r := ready(n.Metrics); r.Status != 503 || !strings.Contains(string(r.Body), "Redis does not answer") {
+		t.Errorf("%d %s", r.Status, r.Body)
+	}
+	if r := ready(n.Listen); r.Status != 503 || strings.Contains(string(r.Body), "Redis") {
+		t.Errorf("where everybody can ask: %d %s", r.Status, r.Body)
+	}
+	for probe, want := range map[string]int{"live": 200, "startup": 200} {
+		must(t, want)(call("GET", "http://"+n.Metrics+"/healthz/"+probe, nil, ""))
+	}
+	must(t, 503)(signup(n, "ada"))
+
+	w := newWireAt(t, missing.Host, there.Host)
+	eventually(t, promised, "ready", func() bool { return ready(n.Listen).Status == 200 })
+	must(t, 200)(signup(n, "ada"))
+	eventually(t, promised, "a word of it", func() bool { return strings.Contains(n.out.String(), `"msg":"a dependency is back"`) })
+	w.cut(true)
+	eventually(t, promised, "not ready", func() bool { return ready(n.Listen).Status == 503 })
 }
 
 func TestHugeHeadersAreRefused(t *testing.T) {

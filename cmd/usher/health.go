@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -20,6 +21,7 @@ type health struct {
 	schema func(context.Context) (have, want int64, _ error) // its schema
 	writes func(context.Context) error                       // it can be written, as far as is known
 	redis  func(context.Context) error                       // Redis answers; nil without one
+	log    *slog.Logger
 
 	started  atomic.Bool
 	draining atomic.Bool
@@ -42,7 +44,8 @@ const (
 	pingBelief  = time.Second
 )
 
-// dependencies says what is wrong with each that can't be used, by its name.
+// dependencies says what is wrong with each that can't be used, by its name. The
+// log hears of it when that changes.
 func (h *health) dependencies() map[string]string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -51,33 +54,48 @@ func (h *health) dependencies() map[string]string {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), pingTimeout)
 	defer cancel()
-	h.missing = map[string]string{}
-	if reason := h.check(ctx); reason != "" {
-		h.missing[depDatabase] = reason
+	missing := map[string]string{}
+	note := func(name, reason string, cause error) {
+		if reason != "" {
+			missing[name] = reason
+		}
+		switch reason {
+		case h.missing[name]: // nothing new
+		case "":
+			h.log.Info("a dependency is back", "dependency", name)
+		default:
+			h.log.Error("a dependency is missing", "dependency", name, "reason", reason, "cause", cause)
+		}
 	}
-	if h.redis != nil && h.redis(ctx) != nil {
-		h.missing[depRedis] = "Redis does not answer"
+	reason, cause := h.database(ctx)
+	note(depDatabase, reason, cause)
+	if h.redis != nil {
+		reason, cause = "", h.redis(ctx)
+		if cause != nil {
+			reason = "Redis does not answer"
+		}
+		note(depRedis, reason, cause)
 	}
-	h.checked = time.Now()
-	return h.missing
+	h.missing, h.checked = missing, time.Now()
+	return missing
 }
 
-// check says what is wrong with the database, "" for nothing.
-func (h *health) check(ctx context.Context) string {
+// database says what is wrong with the database, "" for nothing.
+func (h *health) database(ctx context.Context) (reason string, cause error) {
 	if err := h.ping(ctx); err != nil {
-		return "the database does not answer"
+		return "the database does not answer", err
 	}
 	have, want, err := h.schema(ctx)
 	switch {
 	case err != nil:
-		return "the database's schema can't be read"
+		return "the database's schema can't be read", err
 	case have != want:
-		return fmt.Sprintf("the database's schema is %d, this binary needs %d", have, want)
+		return fmt.Sprintf("the database's schema is %d, this binary needs %d", have, want), nil
 	}
 	if err := h.writes(ctx); err != nil {
-		return fmt.Sprintf("the database can't be written: %v", err)
+		return fmt.Sprintf("the database can't be written: %v", err), err
 	}
-	return ""
+	return "", nil
 }
 
 // readiness lists the reasons against sending requests here.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -35,6 +36,7 @@ func TestHealth(t *testing.T) {
 				schema: func(context.Context) (int64, int64, error) { return c.have, c.want, nil },
 				writes: func(context.Context) error { return c.full },
 				redis:  func(context.Context) error { return c.redis },
+				log:    slog.New(slog.DiscardHandler),
 			}
 			h.started.Store(c.started)
 			h.draining.Store(c.draining)
@@ -67,6 +69,7 @@ func TestHealthAsksTheDatabaseOncePerSecond(t *testing.T) {
 		ping:   func(context.Context) error { asked++; return nil },
 		schema: func(context.Context) (int64, int64, error) { return 1, 1, nil },
 		writes: func(context.Context) error { return nil },
+		log:    slog.New(slog.DiscardHandler),
 	}
 	for range 100 {
 		h.dependencies()

@@ -71,7 +71,7 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
-// startNode starts the program and waits until it says that it is ready. Both
+// startNode starts the program and waits until it says that it serves. Both
 // listeners are on free ports unless args say otherwise.
 func startNode(ctx context.Context, dir string, environ []string, args ...string) (*node, error) {
 	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--log-format", "json"}, args...)
@@ -112,8 +112,8 @@ func (n *node) follow(said io.ReadCloser, ready chan<- [2]string) {
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		fmt.Fprintln(n.out, lines.Text())
-		var line struct{ Msg, Listening, Metrics string }
-		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "ready" {
+		var line struct{ Listening, Metrics string }
+		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Listening != "" {
 			ready <- [2]string{line.Listening, line.Metrics}
 		}
 	}

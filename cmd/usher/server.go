@@ -72,7 +72,12 @@ func serveUntil(ctx context.Context, public, telemetry *listener, h *health, del
 	go func() { failed <- public.serve() }()
 	go func() { failed <- telemetry.serve() }()
 	h.started.Store(true)
-	log.Info("ready", "listening", public.Addr().String(), "metrics", telemetry.Addr().String())
+	addresses := []any{"listening", public.Addr().String(), "metrics", telemetry.Addr().String()}
+	if reasons := h.readiness(); len(reasons) > 0 {
+		log.Warn("serving, and not ready yet", append(addresses, "reasons", reasons)...)
+	} else {
+		log.Info("ready", addresses...)
+	}
 
 	var err error
 	select {

@@ -70,6 +70,14 @@ func TestOpenRedis(t *testing.T) {
 	}
 }
 
+// Whoever reads why Redis can't be used learns where it was looked for, and no password.
+func TestRedisThatIsNotThere(t *testing.T) {
+	_, err := client(t, "redis://u:hunter2@127.0.0.1:1/7").GetContext(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "Redis at 127.0.0.1:1: ") || strings.Contains(err.Error(), "hunter2") {
+		t.Error(err)
+	}
+}
+
 func client(t testing.TB, url string) *redis.Pool {
 	t.Helper()
 	p, err := limit.OpenRedis(url)

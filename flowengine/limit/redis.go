@@ -40,8 +40,12 @@ func OpenRedis(address string) (*redis.Pool, error) {
 	return &redis.Pool{
 		MaxActive: redisConns, MaxIdle: redisIdle, Wait: true,
 		DialContext: func(ctx context.Context) (redis.Conn, error) {
-			return redis.DialURLContext(ctx, address, redis.DialConnectTimeout(redisTimeout), redis.DialTLSHandshakeTimeout(redisTimeout),
+			c, err := redis.DialURLContext(ctx, address, redis.DialConnectTimeout(redisTimeout), redis.DialTLSHandshakeTimeout(redisTimeout),
 				redis.DialReadTimeout(redisTimeout), redis.DialWriteTimeout(redisTimeout))
+			if err != nil {
+				return nil, fmt.Errorf("Redis at %s: %w", u.Host, err) // not the URL, which may have a password
+			}
+			return c, nil
 		},
 		TestOnBorrow: func(c redis.Conn, used time.Time) error { // the server may have been started anew
 			if time.Since(used) < redisTimeout {
