@@ -14,6 +14,7 @@
 //	commit.go    effects and a state become one tenant.Commit
 //	sessions.go  check and revoke
 //	janitor.go   what happens by itself
+//	verifier.go  whether the audit log is as it was written
 //	audit.go     refusals, as the audit log keeps them
 //	metrics.go   every metric of the engine; tenantlabel.go bounds the one with tenants
 //

@@ -78,6 +78,7 @@ type Engine struct {
 
 	listeners *listeners
 	refunds   *refunds
+	verifier  *verifier
 	forgetDue func(context.Context) error
 }
 
@@ -105,6 +106,7 @@ func New(o Options) (*Engine, error) {
 		max: cmp.Or(o.MaxListeners, maxListeners), metrics: o.Metrics.listen,
 		byRun: map[string]map[*Listener]chan<- struct{}{}, byNetwork: map[string]int{},
 	}
+	e.verifier = &verifier{store: o.Store, metrics: o.Metrics.chains, log: o.Log}
 	e.unsealed.Store(true) // of the process before this one, perhaps
 	return e, nil
 }

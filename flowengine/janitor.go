@@ -14,20 +14,22 @@ const (
 	jobPurge  = "purge"
 	jobLimits = "purge_limits"
 	jobForget = "forget_users"
+	jobVerify = "verify_audit"
 
 	sealBatch  = 500
 	purgeBatch = 500
 )
 
-var jobNames = []string{jobSeal, jobPurge, jobLimits, jobForget}
+var jobNames = []string{jobSeal, jobPurge, jobLimits, jobForget, jobVerify}
 
-// Run does, until ctx ends, what happens by itself: it chains the audit log,
-// ends what has expired, and forgets what has outlived its use. Any number of
-// nodes may do so at once.
+// Run does, until ctx ends, what happens by itself: it chains the audit log and
+// checks it, ends what has expired, and forgets what has outlived its use. Any
+// number of nodes may do so at once.
 func (e *Engine) Run(ctx context.Context) error {
 	var jobs sync.WaitGroup
 	jobs.Go(func() { e.refund(ctx) })
 	jobs.Go(func() { e.every(ctx, 500*time.Millisecond, jobSeal, e.seal) })
+	jobs.Go(func() { e.every(ctx, verifyEvery, jobVerify, e.verify) })
 	jobs.Go(func() { e.every(ctx, 15*time.Second, jobPurge, e.purge) })
 	jobs.Go(func() {
 		e.every(ctx, time.Minute, jobLimits, func(ctx context.Context) error { return e.limiter.Purge(ctx, e.now()) })

@@ -37,6 +37,7 @@ type Metrics struct {
 
 	audited       *prometheus.CounterVec
 	auditDuration prometheus.Histogram
+	chains        *chainMetrics
 	jobs          *prometheus.CounterVec
 	jobSuccess    *prometheus.GaugeVec
 	listen        *listenMetrics
@@ -119,6 +120,7 @@ func NewMetrics(reg prometheus.Registerer, o MetricsOptions) *Metrics {
 
 		audited:       r.counters("usher_audit_events_total", "Events for the audit log.", "category", "outcome"),
 		auditDuration: r.histograms("usher_audit_write_duration_seconds", "How long keeping an event took.", prometheus.DefBuckets).WithLabelValues().(prometheus.Histogram),
+		chains:        newChainMetrics(r),
 		jobs:          r.counters("usher_job_runs_total", "Runs of background jobs.", "job", "outcome"),
 		jobSuccess:    r.gauges("usher_job_last_success_timestamp_seconds", "When a background job last went well.", "job"),
 	}

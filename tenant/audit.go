@@ -94,40 +94,57 @@ func (b *BrokenChain) Error() string {
 // Who can rewrite every event and the head isn't found out by this alone: keep
 // the head elsewhere.
 func VerifyAudit(ctx context.Context, log AuditStore, tenantID string) (events int64, err error) {
-	// Read first: what is chained meanwhile is behind it.
-	end, endHash, err := log.AuditHead(ctx, tenantID)
+	check := AuditCheck{TenantID: tenantID}
+	for done := false; !done && err == nil; {
+		done, err = check.Next(ctx, log, 1000)
+	}
+	return check.Events, err
+}
+
+// AuditCheck is [VerifyAudit] portion by portion: it remembers how far it has
+// come, and what the events up to there end with.
+type AuditCheck struct {
+	TenantID string
+	Events   int64 // those that are as they were written
+
+	prev    string // the hash of the last of them
+	begun   bool
+	end     int64 // the chain's, as the check began
+	endHash string
+}
+
+// Next checks up to limit more events. done says that there are no more.
+func (c *AuditCheck) Next(ctx context.Context, log AuditStore, limit int) (done bool, err error) {
+	if !c.begun {
+		// Read first: what is chained meanwhile is behind it.
+		if c.end, c.endHash, err = log.AuditHead(ctx, c.TenantID); err != nil {
+			return false, err
+		}
+		c.begun = true
+	}
+	page, err := log.AuditChain(ctx, c.TenantID, c.Events+1, limit)
 	if err != nil {
-		return 0, err
+		return false, err
 	}
-	prev := ""
-	for {
-		page, err := log.AuditChain(ctx, tenantID, events+1, 1000)
-		if err != nil {
-			return events, err
+	for _, e := range page {
+		broken := &BrokenChain{TenantID: c.TenantID, Seq: c.Events + 1, ID: e.ID}
+		switch {
+		case e.Seq != c.Events+1:
+			broken.ID, broken.Why = "", "it is missing"
+		case e.PrevHash != c.prev:
+			broken.Why = "it does not follow the one before it"
+		case e.Hash != e.digest():
+			broken.Why = "its content was changed"
+		case e.Seq == c.end && e.Hash != c.endHash:
+			broken.Why = "it is not the event that the chain ended with"
+		default:
+			c.Events, c.prev = e.Seq, e.Hash
+			continue
 		}
-		for _, e := range page {
-			broken := &BrokenChain{TenantID: tenantID, Seq: events + 1, ID: e.ID}
-			switch {
-			case e.Seq != events+1:
-				broken.ID, broken.Why = "", "it is missing"
-			case e.PrevHash != prev:
-				broken.Why = "it does not follow the one before it"
-			case e.Hash != e.digest():
-				broken.Why = "its content was changed"
-			case e.Seq == end && e.Hash != endHash:
-				broken.Why = "it is not the event that the chain ended with"
-			default:
-				events, prev = e.Seq, e.Hash
-				continue
-			}
-			return events, broken
-		}
-		if len(page) == 0 {
-			break
-		}
+		return false, broken
 	}
-	if events < end {
-		return events, &BrokenChain{TenantID: tenantID, Seq: events + 1, Why: "it is missing"}
+	if done = len(page) < limit; done && c.Events < c.end {
+		return false, &BrokenChain{TenantID: c.TenantID, Seq: c.Events + 1, Why: "it is missing"}
 	}
-	return events, nil
+	return done, nil
 }

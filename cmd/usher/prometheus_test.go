@@ -48,7 +48,9 @@ func TestPrometheus(t *testing.T) {
 	for query, want := range map[string]string{
 		`up{job="usher"}`: "1",
 		`sum(usher_flows_finished_total{flow_type="signup",outcome="success"})`: "1",
-		`count(usher_build_info)`: "1",
+		`count(usher_build_info)`:                               "1",
+		`usher_audit_chain_ok`:                                  "1",
+		`usher_audit_chain_verified_timestamp_seconds > bool 0`: "1",
 	} {
 		eventually(t, patience, query+" is "+want, func() bool {
 			r, err := call("GET", "http://"+address+"/api/v1/query?query="+url.QueryEscape(query), nil, "")

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -189,9 +190,9 @@ func (s *tampered) AuditHead(context.Context, string) (int64, string, error) {
 	return s.head.Seq, s.head.Hash, nil
 }
 
-func (s *tampered) AuditChain(_ context.Context, _ string, from int64, _ int) (out []*tenant.AuditEvent, err error) {
+func (s *tampered) AuditChain(_ context.Context, _ string, from int64, limit int) (out []*tenant.AuditEvent, err error) {
 	for _, e := range s.chain {
-		if e.Seq >= from {
+		if e.Seq >= from && len(out) < limit {
 			out = append(out, e)
 		}
 	}
@@ -232,7 +233,16 @@ func testTampering(h *house) {
 	} {
 		whole := h.chainOf(t.ID)
 		head := *whole[len(whole)-1]
-		_, err := tenant.VerifyAudit(h.ctx(), &tampered{h.s, c.tamper(whole), &head}, t.ID)
+		log := &tampered{h.s, c.tamper(whole), &head}
+		_, err := tenant.VerifyAudit(h.ctx(), log, t.ID)
+		single := tenant.AuditCheck{TenantID: t.ID}
+		var byOne error
+		for done := false; !done && byOne == nil; {
+			done, byOne = single.Next(h.ctx(), log, 1)
+		}
+		if fmt.Sprint(byOne) != fmt.Sprint(err) {
+			h.Errorf("%s: event by event it is %v, and at once %v", name, byOne, err)
+		}
 		var broken *tenant.BrokenChain
 		switch {
 		case c.broken == 0:
