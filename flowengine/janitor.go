@@ -32,7 +32,8 @@ func (e *Engine) Run(ctx context.Context) error {
 	jobs.Go(func() { e.every(ctx, verifyEvery, jobVerify, e.verify) })
 	jobs.Go(func() { e.every(ctx, 15*time.Second, jobPurge, e.purge) })
 	jobs.Go(func() {
-		e.every(ctx, time.Minute, jobLimits, func(ctx context.Context) error { return e.limiter.Purge(ctx, e.now()) })
+		e.do(ctx, jobLimits, e.purgeLimits) // who is locked out is known from the start
+		e.every(ctx, time.Minute, jobLimits, e.purgeLimits)
 	})
 	if e.forgetDue != nil {
 		jobs.Go(func() { e.every(ctx, 15*time.Second, jobForget, e.forgetDue) })
@@ -65,16 +66,29 @@ func (e *Engine) every(ctx context.Context, interval time.Duration, name string,
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		}
-		err := job(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		e.metrics.ran(name, err)
-		if err != nil {
-			e.log.WarnContext(ctx, "job failed", "job", name, "err", err)
+			e.do(ctx, name, job)
 		}
 	}
+}
+
+func (e *Engine) do(ctx context.Context, name string, job func(context.Context) error) {
+	err := job(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	e.metrics.ran(name, err)
+	if err != nil {
+		e.log.WarnContext(ctx, "job failed", "job", name, "err", err)
+	}
+}
+
+// purgeLimits forgets buckets, and counts who is locked out on the way.
+func (e *Engine) purgeLimits(ctx context.Context) error {
+	locked, err := e.limiter.Purge(ctx, e.now())
+	if err == nil && locked != nil {
+		e.metrics.limits.count(locked)
+	}
+	return err
 }
 
 // seal chains what waits, if anything does.

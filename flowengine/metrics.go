@@ -40,6 +40,7 @@ type Metrics struct {
 	chains        *chainMetrics
 	jobs          *prometheus.CounterVec
 	jobSuccess    *prometheus.GaugeVec
+	limits        *limitMetrics
 	listen        *listenMetrics
 	messages      *messageMetrics
 }
@@ -79,6 +80,8 @@ type MetricsOptions struct {
 	TenantSlots int      // how many tenants get a series of their own; 0 for none, at most 1000
 	Pinned      []string // slugs of tenants that always have one
 	Now         func() time.Time
+
+	LocksUncounted bool // limits are kept where nobody counts who is locked out
 }
 
 // NewMetrics registers the engine's families.
@@ -87,6 +90,7 @@ func NewMetrics(reg prometheus.Registerer, o MetricsOptions) *Metrics {
 	m := &Metrics{
 		listen:       newListenMetrics(r),
 		messages:     newMessageMetrics(r),
+		limits:       newLimitMetrics(r, o.LocksUncounted),
 		started:      r.counters("usher_flows_started_total", "Runs of flows begun.", "flow_type", "surface"),
 		finished:     r.counters("usher_flows_finished_total", "Runs of flows ended; one that is refused at once counts as begun and ended.", "flow_type", "surface", "outcome"),
 		flowDuration: r.histograms("usher_flow_duration_seconds", "From the start of a run to its end.", []float64{1, 5, 15, 30, 60, 120, 300, 900, 1800}, "flow_type", "outcome"),

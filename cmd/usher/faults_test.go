@@ -365,11 +365,20 @@ func TestRedisNotThereAtStart(t *testing.T) {
 		must(t, want)(call("GET", "http://"+n.Metrics+"/healthz/"+probe, nil, ""))
 	}
 	must(t, 503)(signup(n, "ada"))
+	if n.metric(t, `usher_cache_operations_total{op="take",outcome="error"}`) == 0 {
+		t.Error("an operation that failed wasn't counted")
+	}
 
 	w := newWireAt(t, missing.Host, there.Host)
 	eventually(t, promised, "ready", func() bool { return ready(n.Listen).Status == 200 })
 	must(t, 200)(signup(n, "ada"))
 	eventually(t, promised, "a word of it", func() bool { return strings.Contains(n.out.String(), `"msg":"a dependency is back"`) })
+	if n.metric(t, `usher_cache_operations_total{op="take",outcome="ok"}`) == 0 {
+		t.Error("an operation wasn't counted")
+	}
+	if r := must(t, 200)(call("GET", "http://"+n.Metrics+"/metrics", nil, "")); strings.Contains(string(r.Body), "usher_locked_subjects") {
+		t.Error("it says how many are locked out, which it can't know")
+	}
 	w.cut(true)
 	eventually(t, promised, "not ready", func() bool { return ready(n.Listen).Status == 503 })
 }

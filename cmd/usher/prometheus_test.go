@@ -49,8 +49,11 @@ func TestPrometheus(t *testing.T) {
 		`up{job="usher"}`: "1",
 		`sum(usher_flows_finished_total{flow_type="signup",outcome="success"})`: "1",
 		`count(usher_build_info)`:                               "1",
+		`sum(usher_locked_subjects)`:                            "0",
+		`count(usher_locked_subjects)`:                          "2",
 		`usher_audit_chain_ok`:                                  "1",
 		`usher_audit_chain_verified_timestamp_seconds > bool 0`: "1",
+		`count(usher_cache_operations_total == 0)`:              "8",
 	} {
 		eventually(t, patience, query+" is "+want, func() bool {
 			r, err := call("GET", "http://"+address+"/api/v1/query?query="+url.QueryEscape(query), nil, "")

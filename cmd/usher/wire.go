@@ -122,7 +122,7 @@ func newMetrics(s *serving) *metrics {
 	r := newRegistry()
 	return &metrics{
 		registry: r,
-		engine:   flowengine.NewMetrics(r, flowengine.MetricsOptions{TenantSlots: s.TenantSlots}),
+		engine:   flowengine.NewMetrics(r, flowengine.MetricsOptions{TenantSlots: s.TenantSlots, LocksUncounted: s.RedisURL != ""}),
 		http:     surface.NewMetrics(r),
 		storage:  newStorage(r, s.RedisURL != ""),
 		graphql:  newGraphQLMetrics(r),
@@ -172,7 +172,7 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 	closeWith(s.hasher.Close)
 
 	s.health = &health{ping: db.Ping, schema: db.SchemaVersion, writes: db.Writable, log: e.Log}
-	limiter, closeLimiter, err := openLimiter(c.RedisURL, db, s.health)
+	limiter, closeLimiter, err := openLimiter(c.RedisURL, db, s.health, m.engine)
 	if err != nil {
 		return nil, err
 	}
@@ -237,7 +237,7 @@ func prepareSchema(ctx context.Context, db *store.Store, migrate bool) error {
 
 // openLimiter keeps the rate limits in Redis when there is one, and has health
 // watch it; else in the database.
-func openLimiter(redisURL string, db *store.Store, h *health) (l limit.Limiter, closeIt func(), err error) {
+func openLimiter(redisURL string, db *store.Store, h *health, m *flowengine.Metrics) (l limit.Limiter, closeIt func(), err error) {
 	if redisURL == "" {
 		return limit.SQL(db), func() {}, nil
 	}
@@ -253,7 +253,7 @@ func openLimiter(redisURL string, db *store.Store, h *health) (l limit.Limiter, 
 		_, err = c.Do("PING")
 		return errors.Join(err, c.Close())
 	}
-	return limit.Redis(pool), func() { _ = pool.Close() }, nil
+	return limit.Redis(pool, m.CacheDone), func() { _ = pool.Close() }, nil
 }
 
 // countDeeds has the metrics hear of what admins do.

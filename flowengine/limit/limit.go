@@ -57,9 +57,24 @@ type Limiter interface {
 	Forgive(ctx context.Context, tenantID string, now time.Time, b Bucket) error
 	// Unlock forgets all failed tries about a key, whoever has made them.
 	Unlock(ctx context.Context, tenantID string, now time.Time, key string) error
-	// Purge forgets the buckets, of all tenants, that are full.
-	Purge(ctx context.Context, now time.Time) error
+	// Purge forgets the buckets, of all tenants, that are full, and says how many
+	// subjects are locked out; nil where they can't be counted on the way.
+	Purge(ctx context.Context, now time.Time) (Locked, error)
 }
+
+// Locked is how many subjects are locked out, of all tenants: users, existing or
+// not, or pairs of a user and who makes the tries.
+type Locked map[tenant.LockoutType]int
+
+// Operations are what limiters are asked for, as metrics name it.
+var Operations = []string{opTake, opRefund, opForgive, opUnlock}
+
+const (
+	opTake    = "take"
+	opRefund  = "refund"
+	opForgive = "forgive"
+	opUnlock  = "unlock"
+)
 
 // cell is a bucket in the terms of the algorithm, in microseconds: fine enough
 // for any rate, and the time of day still fits a float64, which is all that

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"strings"
@@ -50,7 +51,7 @@ func TestSQL(t *testing.T) {
 func TestRedis(t *testing.T) {
 	limittest.Run(t, func(t *testing.T) limittest.Open {
 		url := testenv.Redis(t)
-		return func() limit.Limiter { return limit.Redis(client(t, url)) }
+		return func() limit.Limiter { return limit.Redis(client(t, url), nil) }
 	})
 }
 
@@ -144,7 +145,7 @@ func TestPurgeForgetsOnlyFullBuckets(t *testing.T) {
 			at   time.Time
 			left int
 		}{{now, each}, {now.Add(time.Hour), 0}, {now.Add(time.Hour), 0}} {
-			if err := l.Purge(t.Context(), want.at); err != nil {
+			if _, err := l.Purge(t.Context(), want.at); err != nil {
 				t.Fatal(err)
 			}
 			left, err := db.NewSelect().Table("rate_bucket").Count(t.Context())
@@ -176,18 +177,25 @@ func TestOutage(t *testing.T) {
 		_ = db.Close()
 		l := limit.SQL(db)
 		refused(t, l)
-		if err := l.Purge(t.Context(), time.Now()); !errors.Is(err, tenant.ErrUnavailable) {
+		if _, err := l.Purge(t.Context(), time.Now()); !errors.Is(err, tenant.ErrUnavailable) {
 			t.Errorf("Purge: %v", err)
 		}
 	})
 	t.Run("redis is gone", func(t *testing.T) {
 		p := newProxy(t, testenv.Redis(t))
-		l := limit.Redis(client(t, p.url))
+		done := map[string]int{}
+		l := limit.Redis(client(t, p.url), func(op string, err error) { done[fmt.Sprint(op, " ", err == nil)]++ })
 		if _, err := l.Take(t.Context(), "t", time.Now(), limit.Bucket{Key: "a", Rate: b.Rate}); err != nil {
 			t.Fatal(err)
 		}
 		p.cut()
 		refused(t, l)
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		_, _ = l.Take(gone, "t", time.Now(), b) // whoever goes away says nothing of Redis
+		if want := map[string]int{"take true": 1, "take false": 1, "refund false": 1}; !maps.Equal(done, want) {
+			t.Errorf("it is told of %v, want %v", done, want)
+		}
 	})
 }
 
@@ -262,7 +270,7 @@ func BenchmarkTake(b *testing.B) {
 	}{
 		{"sqlite", func() limit.Limiter { return limit.SQL(migrated(b, testenv.SQLite(b), store.Options{})) }},
 		{"postgres", func() limit.Limiter { return limit.SQL(migrated(b, testenv.Postgres(b), store.Options{})) }},
-		{"redis", func() limit.Limiter { return limit.Redis(client(b, testenv.Redis(b))) }},
+		{"redis", func() limit.Limiter { return limit.Redis(client(b, testenv.Redis(b)), nil) }},
 	} {
 		b.Run(place.name, func(b *testing.B) {
 			l, n := place.open(), 0

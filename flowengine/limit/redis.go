@@ -16,10 +16,19 @@ import (
 // full. A try costs one command and is all or nothing at every moment. The keys
 // of a tenant share a hash slot.
 //
-// The pool owns the bounds on time (see [OpenRedis]).
-func Redis(pool *redis.Pool) Limiter { return redisLimiter{pool} }
+// The pool owns the bounds on time (see [OpenRedis]). done hears of every one of
+// [Operations] that Redis was asked for; nil for nobody.
+func Redis(pool *redis.Pool, done func(op string, err error)) Limiter {
+	if done == nil {
+		done = func(string, error) {}
+	}
+	return redisLimiter{pool, done}
+}
 
-type redisLimiter struct{ pool *redis.Pool }
+type redisLimiter struct {
+	pool *redis.Pool
+	done func(op string, err error)
+}
 
 const (
 	redisTimeout = time.Second // for connecting, for sending and for an answer
@@ -163,7 +172,7 @@ func (l redisLimiter) Take(ctx context.Context, tenantID string, now time.Time, 
 	if err != nil || len(cs) == 0 && lk == nil {
 		return false, err
 	}
-	verdict, value, err := l.run(ctx, takeScript, tenantID, now, cs, lk)
+	verdict, value, err := l.run(ctx, opTake, takeScript, tenantID, now, cs, lk)
 	switch {
 	case err != nil:
 		return false, err
@@ -179,7 +188,7 @@ func (l redisLimiter) Refund(ctx context.Context, now time.Time, tries ...Try) e
 	for _, t := range tries {
 		cs, lk, err := split(t.Buckets)
 		if err == nil && (len(cs) > 0 || lk != nil) {
-			_, _, err = l.run(ctx, refundScript, t.TenantID, now, cs, lk)
+			_, _, err = l.run(ctx, opRefund, refundScript, t.TenantID, now, cs, lk)
 		}
 		if err != nil {
 			return err
@@ -191,20 +200,21 @@ func (l redisLimiter) Refund(ctx context.Context, now time.Time, tries ...Try) e
 func (l redisLimiter) Forgive(ctx context.Context, tenantID string, now time.Time, b Bucket) error {
 	_, lk, err := split([]Bucket{b})
 	if err == nil && lk != nil {
-		_, _, err = l.run(ctx, forgiveScript, tenantID, now, nil, lk)
+		_, _, err = l.run(ctx, opForgive, forgiveScript, tenantID, now, nil, lk)
 	}
 	return err
 }
 
 func (l redisLimiter) Unlock(ctx context.Context, tenantID string, now time.Time, key string) error {
-	_, _, err := l.run(ctx, unlockScript, tenantID, now, nil, &lock{total: key, own: key + separator})
+	_, _, err := l.run(ctx, opUnlock, unlockScript, tenantID, now, nil, &lock{total: key, own: key + separator})
 	return err
 }
 
-// Purge has nothing to do: full buckets have expired.
-func (redisLimiter) Purge(context.Context, time.Time) error { return nil }
+// Purge has nothing to do: full buckets have expired. Who is locked out could
+// only be counted by looking at every key that Redis has.
+func (redisLimiter) Purge(context.Context, time.Time) (Locked, error) { return nil, nil }
 
-func (l redisLimiter) run(ctx context.Context, script *redis.Script, tenantID string, now time.Time, cs []cell, lk *lock) (verdict, value int64, err error) {
+func (l redisLimiter) run(ctx context.Context, op string, script *redis.Script, tenantID string, now time.Time, cs []cell, lk *lock) (verdict, value int64, err error) {
 	args := make([]any, 1, 12+3*len(cs)) // how many keys, the keys, and ARGV
 	for _, c := range cs {
 		args = append(args, "usher:rate:{"+tenantID+"}:"+c.key)
@@ -227,6 +237,9 @@ func (l redisLimiter) run(ctx context.Context, script *redis.Script, tenantID st
 	n, err := l.ask(ctx, script, args)
 	if err == nil && len(n) != 2 {
 		err = fmt.Errorf("an answer of %d numbers", len(n))
+	}
+	if err == nil || ctx.Err() == nil { // else whoever asked has gone
+		l.done(op, err)
 	}
 	if err != nil {
 		return 0, 0, unavailable(ctx, err)

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/usher-id/usher/tenant"
 )
 
 // SQL keeps buckets in the table rate_bucket. A try costs one statement, however
@@ -274,11 +276,12 @@ const (
 )
 
 // Purge walks over the table once, in the order of its primary key.
-func (l sqlLimiter) Purge(ctx context.Context, now time.Time) error {
+func (l sqlLimiter) Purge(ctx context.Context, now time.Time) (Locked, error) {
 	full := now.Add(-purgeLag).UnixMicro()
 	var tenantID, bucket string
+	var byAll, byOne, inAll, inOne int
 	for {
-		p := args{tenantID, bucket, full}
+		window, p := "(tenant_id, bucket) > (?1, ?2)", args{tenantID, bucket, full}
 		last := true // what is left is less than a window
 		err := l.db.Hot(ctx, `SELECT tenant_id, bucket FROM rate_bucket WHERE (tenant_id, bucket) > (?1, ?2)
 ORDER BY tenant_id, bucket LIMIT 1 OFFSET ?3`, func(scan func(...any) error) error {
@@ -286,15 +289,23 @@ ORDER BY tenant_id, bucket LIMIT 1 OFFSET ?3`, func(scan func(...any) error) err
 			return scan(&tenantID, &bucket)
 		}, tenantID, bucket, purgeWindow-1)
 		if err != nil {
-			return unavailable(ctx, err)
+			return nil, unavailable(ctx, err)
 		}
-		window := `DELETE FROM rate_bucket WHERE (tenant_id, bucket) > (?1, ?2) AND tat < ?3 AND forgets_at < ?3`
 		if !last {
-			window += ` AND (tenant_id, bucket) <= (?4, ?5)`
+			window += " AND (tenant_id, bucket) <= (?4, ?5)"
 			p = append(p, tenantID, bucket)
 		}
-		if err := l.exec(ctx, window, p...); err != nil || last {
-			return err
+		if err := l.exec(ctx, "DELETE FROM rate_bucket WHERE "+window+" AND tat < ?3 AND forgets_at < ?3", p...); err != nil {
+			return nil, err
+		}
+		p[2] = now.UnixMicro()
+		err = l.db.Hot(ctx, `SELECT count(*) FILTER (WHERE bucket NOT LIKE '%`+separator+`%'), count(*) FILTER (WHERE bucket LIKE '%`+separator+`%')
+FROM rate_bucket WHERE `+window+` AND failed > 0 AND tat > ?3`, func(scan func(...any) error) error { return scan(&inAll, &inOne) }, p...)
+		if err != nil {
+			return nil, unavailable(ctx, err)
+		}
+		if byAll, byOne = byAll+inAll, byOne+inOne; last {
+			return Locked{tenant.LockoutPerUser: byAll, tenant.LockoutPerUserPerIP: byOne}, nil
 		}
 	}
 }

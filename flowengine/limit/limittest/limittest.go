@@ -256,7 +256,7 @@ func purge(t *testing.T, open Open) {
 	expect(t, "short", count(t, l, "t", epoch, 2, short), 2)
 	expect(t, "long", count(t, l, "t", epoch, 2, long), 2)
 	later := epoch.Add(time.Hour)
-	if err := l.Purge(t.Context(), later); err != nil {
+	if _, err := l.Purge(t.Context(), later); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, "what is still counted", count(t, l, "t", later, 2, long), 0)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -28,6 +29,7 @@ var lockouts = map[string]func(*testing.T, Open){
 	"off":                lockOff,
 	"tenants":            lockTenants,
 	"purge":              lockPurge,
+	"count":              lockCount,
 	"two":                twoLocks,
 	"refund of nothing":  refundOfNothing,
 	"refund when locked": refundOfLocking,
@@ -379,14 +381,54 @@ func lockPurge(t *testing.T, open Open) {
 	b := about("u", "ip", r)
 	tries(t, l, epoch, 2, b)
 	later := epoch.Add(time.Hour)
-	give(t, l.Purge(t.Context(), later))
+	locked(t, l, later)
 	if looked, locks, _ := fail(t, l, later, b); !looked || !locks {
 		t.Error("what still counts was purged")
 	}
-	give(t, l.Purge(t.Context(), later.Add(3*time.Hour)))
+	locked(t, l, later.Add(3*time.Hour))
 	if got := tries(t, l, later.Add(3*time.Hour), 9, b); got != 3 {
 		t.Errorf("%d were looked at", got)
 	}
+}
+
+// locked purges, and says how many are locked out; nil where nobody counts them.
+func locked(t *testing.T, l limit.Limiter, now time.Time) limit.Locked {
+	t.Helper()
+	n, err := l.Purge(t.Context(), now)
+	give(t, err)
+	return n
+}
+
+func lockCount(t *testing.T, open Open) {
+	l, all, one := open(), rules(2), rules(2, perIP)
+	if locked(t, l, epoch) == nil {
+		return
+	}
+	is := func(what string, now time.Time, perUser, perUserPerIP int) {
+		t.Helper()
+		if got, want := locked(t, l, now), (limit.Locked{tenant.LockoutPerUser: perUser, tenant.LockoutPerUserPerIP: perUserPerIP}); !maps.Equal(got, want) {
+			t.Errorf("%s: %v are locked out, want %v", what, got, want)
+		}
+	}
+	is("nobody yet", epoch, 0, 0)
+	count(t, l, "t", epoch, 9, bucket("a rate that is used up", 2, 60))
+	tries(t, l, epoch, 1, about("fails", "ip", all))
+	is("nobody enough", epoch, 0, 0)
+	tries(t, l, epoch, 2, about("u", "ip", all))
+	for _, ip := range []string{"ip1", "ip2"} {
+		tries(t, l, epoch, 2, about("v", ip, one))
+	}
+	if _, err := l.Take(t.Context(), "another", epoch, about("u", "ip", rules(1))); err != nil {
+		t.Error(err)
+	}
+	is("of all tenants", epoch, 2, 2)
+	give(t, l.Unlock(t.Context(), "another", epoch, about("u", "", all).Key))
+	is("one unlocked", epoch, 1, 2)
+	give(t, l.Forgive(t.Context(), "t", epoch, about("v", "ip2", one)))
+	is("one forgiven", epoch, 1, 1)
+	give(t, l.Refund(t.Context(), epoch, try(about("v", "ip1", one))))
+	is("one was right", epoch, 1, 0)
+	is("when it ends", epoch.Add(time.Minute), 0, 0)
 }
 
 func twoLocks(t *testing.T, open Open) {
