@@ -73,6 +73,9 @@ func TestDiskFull(t *testing.T) {
 				t.Errorf("live: %d %s", r.Status, r.Body)
 			}
 		}
+		eventually(t, promised, "the metrics say so", func() bool {
+			return n.metric(t, `usher_degraded{mode="read_only"}`) == 1 && n.metric(t, `usher_dependency_up{dependency="database"}`) == 0
+		})
 		must(t, 200)(call("GET", n.demo("/api/v1/session"), map[string]string{"Authorization": "Bearer " + session}, ""))
 
 		if err := os.Remove(filler); err != nil {
@@ -81,5 +84,8 @@ func TestDiskFull(t *testing.T) {
 		eventually(t, promised, "ready again", func() bool { return health(n.Listen, "ready").Status == 200 })
 		must(t, 200)(login(n, "ada"))
 		must(t, 200)(signup(n, strings.Repeat("x", round+1)))
+		eventually(t, promised, "the metrics say so", func() bool {
+			return n.metric(t, `usher_degraded{mode="read_only"}`) == 0 && n.metric(t, `usher_dependency_up{dependency="database"}`) == 1
+		})
 	}
 }

@@ -250,10 +250,13 @@ func TestTwoNodes(t *testing.T) {
 	go func() { cut <- cutListeners(deaf, t, databaseURL) }()
 	usher(t, environ, unlimited, "tenant", "apply", "demo", "-")
 	eventually(t, promised, "published on both although nobody was told", func() bool { return !knowsBrief(t, a) && !knowsBrief(t, b) })
+	polling := func() float64 { return a.metric(t, `usher_degraded{mode="polling"}`) }
+	eventually(t, patience, "the metrics say so", func() bool { return polling() == 1 })
 	stop()
 	if n := <-cut; n < 2 {
 		t.Errorf("only %d listeners were cut off", n)
 	}
+	eventually(t, patience, "the metrics say that it is over", func() bool { return polling() == 0 })
 }
 
 // cutListeners ends every connection that listens, until ctx ends, and says how
@@ -365,6 +368,8 @@ func TestRedisNotThereAtStart(t *testing.T) {
 		must(t, want)(call("GET", "http://"+n.Metrics+"/healthz/"+probe, nil, ""))
 	}
 	must(t, 503)(signup(n, "ada"))
+	closed := func() float64 { return n.metric(t, `usher_degraded{mode="limits_closed"}`) }
+	eventually(t, promised, "the metrics say so", func() bool { return closed() == 1 })
 	if n.metric(t, `usher_cache_operations_total{op="take",outcome="error"}`) == 0 {
 		t.Error("an operation that failed wasn't counted")
 	}
@@ -373,6 +378,7 @@ func TestRedisNotThereAtStart(t *testing.T) {
 	eventually(t, promised, "ready", func() bool { return ready(n.Listen).Status == 200 })
 	must(t, 200)(signup(n, "ada"))
 	eventually(t, promised, "a word of it", func() bool { return strings.Contains(n.out.String(), `"msg":"a dependency is back"`) })
+	eventually(t, promised, "the metrics say so", func() bool { return closed() == 0 })
 	if n.metric(t, `usher_cache_operations_total{op="take",outcome="ok"}`) == 0 {
 		t.Error("an operation wasn't counted")
 	}

@@ -21,6 +21,7 @@ type health struct {
 	schema func(context.Context) (have, want int64, _ error) // its schema
 	writes func(context.Context) error                       // it can be written, as far as is known
 	redis  func(context.Context) error                       // Redis answers; nil without one
+	deaf   func() bool                                       // nobody tells of changes
 	log    *slog.Logger
 
 	started  atomic.Bool
@@ -29,6 +30,7 @@ type health struct {
 	mu      sync.Mutex // held while checking, so that one check serves all who ask
 	checked time.Time
 	missing map[string]string // what is wrong with a dependency, by its name
+	full    bool              // the database answers, and takes no writes
 }
 
 // What the process depends on, as metrics name it.
@@ -36,6 +38,23 @@ const (
 	depDatabase = "database"
 	depRedis    = "redis"
 )
+
+// In which ways a process goes on with less than it should have.
+const (
+	modeReadOnly     = "read_only"     // the database takes no writes: sessions are checked, and that is all
+	modeLimitsClosed = "limits_closed" // Redis is away: what is limited is refused
+	modePolling      = "polling"       // nobody tells of changes: they are served seconds later
+)
+
+var modes = []string{modeReadOnly, modeLimitsClosed, modePolling}
+
+// degraded says which of them the process is in.
+func (h *health) degraded() map[string]bool {
+	missing := h.dependencies()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return map[string]bool{modeReadOnly: h.full, modeLimitsClosed: missing[depRedis] != "", modePolling: h.deaf()}
+}
 
 // How long a check may take and how long it is believed. Together they bound how
 // late the database's return is seen.
@@ -82,6 +101,7 @@ func (h *health) dependencies() map[string]string {
 
 // database says what is wrong with the database, "" for nothing.
 func (h *health) database(ctx context.Context) (reason string, cause error) {
+	h.full = false
 	if err := h.ping(ctx); err != nil {
 		return "the database does not answer", err
 	}
@@ -92,7 +112,8 @@ func (h *health) database(ctx context.Context) (reason string, cause error) {
 	case have != want:
 		return fmt.Sprintf("the database's schema is %d, this binary needs %d", have, want), nil
 	}
-	if err := h.writes(ctx); err != nil {
+	err = h.writes(ctx)
+	if h.full = err != nil; h.full {
 		return fmt.Sprintf("the database can't be written: %v", err), err
 	}
 	return "", nil

@@ -36,6 +36,7 @@ func TestHealth(t *testing.T) {
 				schema: func(context.Context) (int64, int64, error) { return c.have, c.want, nil },
 				writes: func(context.Context) error { return c.full },
 				redis:  func(context.Context) error { return c.redis },
+				deaf:   func() bool { return false },
 				log:    slog.New(slog.DiscardHandler),
 			}
 			h.started.Store(c.started)

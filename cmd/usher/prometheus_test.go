@@ -53,6 +53,7 @@ func TestPrometheus(t *testing.T) {
 		`count(usher_locked_subjects)`:                          "2",
 		`usher_audit_chain_ok`:                                  "1",
 		`usher_audit_chain_verified_timestamp_seconds > bool 0`: "1",
+		`count(usher_degraded == 0)`:                            "3",
 		`count(usher_cache_operations_total == 0)`:              "8",
 	} {
 		eventually(t, patience, query+" is "+want, func() bool {

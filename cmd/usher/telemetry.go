@@ -68,7 +68,7 @@ type storage struct {
 	errors  map[string]prometheus.Counter
 	retries prometheus.Counter
 
-	up              map[string]prometheus.Gauge
+	up, degraded    map[string]prometheus.Gauge
 	schema, pending prometheus.Gauge
 	runs, sessions  prometheus.Gauge
 	tenants         map[tenant.State]prometheus.Gauge
@@ -92,6 +92,9 @@ func newStorage(reg prometheus.Registerer, redis bool) *storage {
 	up := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "usher_dependency_up", Help: "Whether what Usher depends on answers.",
 	}, []string{"dependency"})
+	degraded := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "usher_degraded", Help: "1 for a way in which this process goes on with less than it should have.",
+	}, []string{"mode"})
 	tenants := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "usher_tenants", Help: "Tenants by state.",
 	}, []string{"state"})
@@ -100,6 +103,7 @@ func newStorage(reg prometheus.Registerer, redis bool) *storage {
 		errors:   map[string]prometheus.Counter{},
 		retries:  prometheus.NewCounter(prometheus.CounterOpts{Name: "usher_db_tx_retries_total", Help: "Transactions begun again because the database asked for it."}),
 		up:       map[string]prometheus.Gauge{depDatabase: up.WithLabelValues(depDatabase)},
+		degraded: map[string]prometheus.Gauge{},
 		schema:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "usher_schema_version", Help: "The version of the database's schema."}),
 		pending:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "usher_migrations_pending", Help: "Migrations that this binary has and the database lacks."}),
 		runs:     prometheus.NewGauge(prometheus.GaugeOpts{Name: "usher_flows_active", Help: "Runs that can be gone on with, in all of the database."}),
@@ -108,6 +112,9 @@ func newStorage(reg prometheus.Registerer, redis bool) *storage {
 	}
 	if redis {
 		s.up[depRedis] = up.WithLabelValues(depRedis)
+	}
+	for _, mode := range modes {
+		s.degraded[mode] = degraded.WithLabelValues(mode)
 	}
 	for _, g := range store.Groups() {
 		s.queries[g] = queries.WithLabelValues(g)
@@ -118,7 +125,7 @@ func newStorage(reg prometheus.Registerer, redis bool) *storage {
 	for _, state := range []tenant.State{tenant.Active, tenant.Suspended} {
 		s.tenants[state] = tenants.WithLabelValues(string(state))
 	}
-	reg.MustRegister(queries, failed, s.retries, up, s.schema, s.pending, s.runs, s.sessions, tenants)
+	reg.MustRegister(queries, failed, s.retries, up, degraded, s.schema, s.pending, s.runs, s.sessions, tenants)
 	return s
 }
 
@@ -161,10 +168,10 @@ func (s *storage) watch(ctx context.Context, db *store.Store, h *health) {
 	for n := 0; ; n++ {
 		missing := h.dependencies()
 		for name, gauge := range s.up {
-			gauge.Set(1)
-			if missing[name] != "" {
-				gauge.Set(0)
-			}
+			gauge.Set(number(missing[name] == ""))
+		}
+		for mode, is := range h.degraded() {
+			s.degraded[mode].Set(number(is))
 		}
 		if missing[depDatabase] == "" {
 			s.look(ctx, db, n%countEvery == 0)
@@ -175,6 +182,13 @@ func (s *storage) watch(ctx context.Context, db *store.Store, h *health) {
 		case <-tick.C:
 		}
 	}
+}
+
+func number(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 func (s *storage) look(ctx context.Context, db *store.Store, count bool) {

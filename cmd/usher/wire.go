@@ -171,7 +171,7 @@ func assemble(ctx context.Context, e *env, c *serveCmd) (*server, error) {
 	}
 	closeWith(s.hasher.Close)
 
-	s.health = &health{ping: db.Ping, schema: db.SchemaVersion, writes: db.Writable, log: e.Log}
+	s.health = &health{ping: db.Ping, schema: db.SchemaVersion, writes: db.Writable, deaf: db.Deaf, log: e.Log}
 	limiter, closeLimiter, err := openLimiter(c.RedisURL, db, s.health, m.engine)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -59,8 +60,9 @@ type Store struct {
 	flushes shared              // SQLite: of the log
 	disk    disk                // SQLite: whether it takes writes
 	hot     prepared
-	local   fanout // SQLite: who watches changes
-	runs    fanout // SQLite: who watches runs
+	local   fanout       // SQLite: who watches changes
+	runs    fanout       // SQLite: who watches runs
+	deaf    atomic.Int32 // PostgreSQL: how many watchers have lost their connection
 	o       Options
 }
 

@@ -36,6 +36,10 @@ func (s *Store) WatchRuns(ctx context.Context, told func(tenantID, runID string)
 	})
 }
 
+// Deaf says whether PostgreSQL's notifications are waited for and don't come. Who
+// polls hears of changes later then.
+func (s *Store) Deaf() bool { return s.deaf.Load() > 0 }
+
 // TellRun implements [tenant.RunStore].
 func (s *Store) TellRun(ctx context.Context, tenantID, runID string) error {
 	if !s.postgres() {
@@ -50,10 +54,25 @@ func (s *Store) watch(ctx context.Context, channel string, local *fanout, change
 	if !s.postgres() {
 		return local.watch(ctx, changed)
 	}
+	deaf := false
+	heard := func() {
+		if deaf {
+			deaf = false
+			s.deaf.Add(-1)
+		}
+	}
+	defer heard()
 	for {
-		err := s.listen(ctx, channel, changed)
+		err := s.listen(ctx, channel, func(news string) {
+			heard()
+			changed(news)
+		})
 		if ctx.Err() != nil {
 			return nil
+		}
+		if !deaf {
+			deaf = true
+			s.deaf.Add(1)
 		}
 		if s.o.OnWatchError != nil {
 			s.o.OnWatchError(err)
