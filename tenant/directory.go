@@ -127,7 +127,7 @@ func (d *Directory) ByHost(ctx context.Context, host string) (*Tenant, error) {
 		d.hooks.Lookup(LookupHit)
 		return t.(*Tenant), nil
 	}
-	t, err := d.load(ctx, "host", name, d.store.TenantByHost)
+	t, err := d.load(ctx, "host", name, &d.hosts, d.store.TenantByHost)
 	switch {
 	case err == nil:
 		d.hooks.Lookup(LookupMiss)
@@ -144,7 +144,7 @@ func (d *Directory) BySlug(ctx context.Context, slug string) (*Tenant, error) {
 	if t, ok := d.slugs.Load(slug); ok {
 		return t.(*Tenant), nil
 	}
-	return d.load(ctx, "slug", slug, d.store.TenantBySlug)
+	return d.load(ctx, "slug", slug, &d.slugs, d.store.TenantBySlug)
 }
 
 // ByID finds a tenant by its id; errors as [Directory.ByHost].
@@ -152,15 +152,19 @@ func (d *Directory) ByID(ctx context.Context, id string) (*Tenant, error) {
 	if t, ok := d.ids.Load(id); ok {
 		return t.(*Tenant), nil
 	}
-	return d.load(ctx, "id", id, d.store.TenantByID)
+	return d.load(ctx, "id", id, &d.ids, d.store.TenantByID)
 }
 
-// load reads a tenant once for all who ask at the same time.
-func (d *Directory) load(ctx context.Context, kind, key string, read func(context.Context, string) (*Tenant, error)) (*Tenant, error) {
+// load reads a tenant that wasn't known, once for all who ask at the same time.
+func (d *Directory) load(ctx context.Context, kind, key string, known *sync.Map, read func(context.Context, string) (*Tenant, error)) (*Tenant, error) {
 	d.mu.Lock()
 	if until, ok := d.unknown[key]; ok && kind == "host" && d.now().Before(until) {
 		d.mu.Unlock()
 		return nil, ErrTenantNotFound
+	}
+	if t, ok := known.Load(key); ok { // it came while this one waited for its turn
+		d.mu.Unlock()
+		return t.(*Tenant), nil
 	}
 	l := d.loading[kind+key]
 	if l == nil {
