@@ -202,17 +202,14 @@ func (c *Cursor) removePasskey(in *Answer) error {
 	if err != nil {
 		return err
 	}
-	mine, _, err := account.Passkey(id)
+	mine, p, err := account.Passkey(id)
 	if err != nil {
 		return err
 	}
 	if mine == nil {
 		return tenant.Invalidf("/passkey_id", "enum", "the user has no such passkey")
 	}
-	left, err := c.waysLeft(
-		func(i tenant.Identity) bool { return i.Kind == tenant.PasskeyKind && i.Value == id },
-		func(a tenant.Authenticator) bool { return a.ID == mine.ID },
-	)
+	left, err := c.waysLeft(p.Claim(), mine.ID)
 	if err == nil && !left {
 		err = tenant.ErrFlowNotAllowed.Says("this is the last way to sign in: set up another one first")
 	}

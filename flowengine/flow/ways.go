@@ -56,8 +56,9 @@ func proofs(steps []tenant.Step) []string {
 	return nil
 }
 
-// waysLeft says whether the user could sign in without some of what they have.
-func (c *Cursor) waysLeft(lost func(tenant.Identity) bool, lostToo func(tenant.Authenticator) bool) (bool, error) {
+// waysLeft says whether the user could sign in without a claim and an
+// authenticator of theirs.
+func (c *Cursor) waysLeft(claim tenant.Claim, authenticator string) (bool, error) {
 	account, err := c.Account(c.User)
 	if err != nil || account == nil {
 		return false, err
@@ -66,7 +67,7 @@ func (c *Cursor) waysLeft(lost func(tenant.Identity) bool, lostToo func(tenant.A
 	if err != nil {
 		return false, err
 	}
-	identities = slices.DeleteFunc(slices.Clone(identities), lost)
-	authenticators := slices.DeleteFunc(slices.Clone(account.Authenticators), lostToo)
+	identities = slices.DeleteFunc(slices.Clone(identities), func(i tenant.Identity) bool { return i.Claim == claim })
+	authenticators := slices.DeleteFunc(slices.Clone(account.Authenticators), func(a tenant.Authenticator) bool { return a.ID == authenticator })
 	return slices.ContainsFunc(c.program.WaysIn(), func(w tenant.WayIn) bool { return w.Open(identities, authenticators) }), nil
 }
