@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"math"
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,16 +23,12 @@ import (
 // the disk.
 func SQL(db Database) Limiter { return sqlLimiter{db} }
 
-// Database runs statements, with the parameters ?1, ?2 and so on, of which the
-// same text comes again and again. Its errors are a [tenant.Error] when it can't
-// be reached.
+// Database runs one statement, with the parameters ?1, ?2 and so on, as a
+// transaction of its own, and calls row for every row that it returns. The same
+// text comes again and again. Its errors are a [tenant.Error] when it can't be
+// reached.
 type Database interface {
-	// Hot runs one statement as a transaction of its own, and calls row for
-	// every row that it returns.
 	Hot(ctx context.Context, text string, row func(scan func(dest ...any) error) error, args ...any) error
-	// HotEach runs one statement with each of several arguments, in order, in
-	// one transaction.
-	HotEach(ctx context.Context, text string, args [][]any) error
 }
 
 type sqlLimiter struct{ db Database }
@@ -151,21 +148,29 @@ func (l sqlLimiter) Refund(ctx context.Context, now time.Time, tries ...Try) err
 			back[bucket{t.TenantID, c.key}] += c.increment
 		}
 	}
-	if len(back) == 0 {
-		return nil
-	}
-	rows := make([][]any, 0, len(back))
-	for _, b := range slices.SortedFunc(maps.Keys(back), func(a, b bucket) int { // one order of locking rows
+	// In the order that all lock rows in.
+	rest := slices.SortedFunc(maps.Keys(back), func(a, b bucket) int {
 		return cmp.Or(cmp.Compare(a.tenantID, b.tenantID), cmp.Compare(a.key, b.key))
-	}) {
-		rows = append(rows, []any{b.tenantID, b.key, back[b]})
-	}
-	// A bucket that is full already gets nothing by it: its TAT is in the past.
-	if err := l.db.HotEach(ctx, `UPDATE rate_bucket SET tat = tat - ?3 WHERE tenant_id = ?1 AND bucket = ?2`, rows); err != nil {
-		return unavailable(ctx, err)
+	})
+	for len(rest) > 0 {
+		n := 1 << (bits.Len(uint(min(len(rest), maxRefunded))) - 1) // so that there are few texts to prepare
+		var p args
+		values := make([]string, n)
+		for i, b := range rest[:n] {
+			values[i] = "(" + p.add(b.tenantID) + ", " + p.add(b.key) + ", " + p.add(-back[b]) + ", 0, 0)"
+		}
+		// A bucket that is full, or was forgotten, gets nothing by it: its TAT is in the past.
+		if err := l.exec(ctx, `INSERT INTO rate_bucket (tenant_id, bucket, tat, failed, forgets_at) VALUES `+strings.Join(values, ", ")+`
+ON CONFLICT (tenant_id, bucket) DO UPDATE SET tat = rate_bucket.tat + excluded.tat`, p...); err != nil {
+			return err
+		}
+		rest = rest[n:]
 	}
 	return nil
 }
+
+// maxRefunded is how many buckets one statement gives something back to.
+const maxRefunded = 64
 
 // unpay takes a failed try back from the keys that have counted it, and the
 // lockout that it led to, unless it was forgotten meanwhile.

@@ -88,16 +88,6 @@ func (s *Store) Hot(ctx context.Context, text string, row func(scan func(dest ..
 	return s.returning(ctx, &statement{group: rateLimit, text: text}, row, args...)
 }
 
-// HotEach is [Store.Hot] with each of several arguments, in order, in one
-// transaction, for a statement that returns nothing.
-func (s *Store) HotEach(ctx context.Context, text string, args [][]any) error {
-	w, q := &write{s: s}, &statement{group: rateLimit, text: text}
-	for _, a := range args {
-		w.do(q, a...)
-	}
-	return w.commit(ctx, false)
-}
-
 // prepared holds what has been prepared of the hot statements.
 type prepared struct {
 	texts   sync.Map // as they are written: as PostgreSQL reads them
