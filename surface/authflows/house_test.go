@@ -166,23 +166,7 @@ func (h *house) session(slug, token string) *answer {
 }
 
 // at reads a value by keys and indexes.
-func (a *answer) at(path ...any) any {
-	var v any = a.body
-	for _, p := range path {
-		switch k := p.(type) {
-		case string:
-			m, _ := v.(map[string]any)
-			v = m[k]
-		case int:
-			l, _ := v.([]any)
-			if k >= len(l) {
-				return nil
-			}
-			v = l[k]
-		}
-	}
-	return v
-}
+func (a *answer) at(path ...any) any { return housetest.At(a.body, path...) }
 
 func (a *answer) str(path ...any) string { s, _ := a.at(path...).(string); return s }
 

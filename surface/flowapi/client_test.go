@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/usher-id/usher/tenant"
+	"github.com/usher-id/usher/testenv/housetest"
 )
 
 // request is one HTTP request; the zero value of a part is the usual one.
@@ -106,23 +107,7 @@ func create(password string) obj {
 }
 
 // at reads a value out of the answer by keys and indexes.
-func (a answer) at(path ...any) any {
-	var v any = a.body
-	for _, p := range path {
-		switch k := p.(type) {
-		case string:
-			m, _ := v.(map[string]any)
-			v = m[k]
-		case int:
-			l, _ := v.([]any)
-			if k >= len(l) {
-				return nil
-			}
-			v = l[k]
-		}
-	}
-	return v
-}
+func (a answer) at(path ...any) any { return housetest.At(a.body, path...) }
 
 func (a answer) str(path ...any) string { s, _ := a.at(path...).(string); return s }
 func (a answer) token() string          { return a.str("result", "state_token") }

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/usher-id/usher/tenant"
+	"github.com/usher-id/usher/testenv/housetest"
 )
 
 // client is an app, or a browser with its cookies.
@@ -168,20 +169,7 @@ func (a answer) find(path ...any) any {
 	if a.list != nil {
 		v = a.list
 	}
-	for _, p := range path {
-		switch k := p.(type) {
-		case string:
-			m, _ := v.(obj)
-			v = m[k]
-		case int:
-			l, _ := v.([]any)
-			if k >= len(l) {
-				return nil
-			}
-			v = l[k]
-		}
-	}
-	return v
+	return housetest.At(v, path...)
 }
 
 func (a answer) str(path ...any) string  { s, _ := a.find(path...).(string); return s }

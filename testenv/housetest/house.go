@@ -215,6 +215,24 @@ type noOutbox struct{}
 
 func (noOutbox) Wake() {}
 
+// At reads a value out of decoded JSON by keys and indexes; nil when it isn't there.
+func At(v any, path ...any) any {
+	for _, p := range path {
+		switch k := p.(type) {
+		case string:
+			m, _ := v.(map[string]any)
+			v = m[k]
+		case int:
+			l, _ := v.([]any)
+			if k >= len(l) {
+				return nil
+			}
+			v = l[k]
+		}
+	}
+	return v
+}
+
 // Must ends a test that an error makes senseless.
 func Must(t testing.TB, err error) {
 	t.Helper()
